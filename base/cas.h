@@ -1,0 +1,40 @@
+/*
+ * cas.h - a folder of objects named by the SHA-256 of their content: DIR/ab/<64 hex digits>.
+ * Objects are complete, fsynced and read-only (0444) before they get their name; the same bytes are
+ * stored once. Used by orch-step (puts) and by storage (verifies and reads).
+ *
+ * A folder is stored as its files plus a manifest object: lines "<digest> <mode: - or x> <size>
+ * <path>\n" sorted by path (bytes), paths relative, percent-escaped for \n, \r and %; symbolic
+ * links "l" with their target's digest are refused (ERR_INVALID). The digest of the folder is the
+ * digest of that manifest.
+ */
+#ifndef BASE_CAS_H
+#define BASE_CAS_H
+
+#include "base/digest.h"
+#include "base/err.h"
+
+#include <stdint.h>
+
+struct cas_object {
+    char digest[DIGEST_TEXT];
+    int64_t size;  /* bytes; of a folder: the sum of its files */
+    int64_t files; /* 1, or the number of files in a folder */
+    bool folder;
+};
+
+/* Stores the file or folder `name` in the open folder `dir_fd` (no link is followed anywhere on the
+ * way: a symbolic link is ERR_INVALID, so is a device, FIFO or socket). The file is made read-only
+ * and hard-linked into the store where it has one link and lies on the same file system, else
+ * copied. fsyncs file and folders. Blocks. */
+bool cas_put(const char *store_dir, int dir_fd, const char *name, struct cas_object *ret,
+             struct err *err) MUST_CHECK;
+
+/* Opens an object for reading after checking its digest (reads it whole): -1 and ERR_NOT_FOUND, or
+ * ERR_CORRUPT that names both digests. */
+int cas_open(const char *store_dir, const char *digest, struct err *err) MUST_CHECK;
+
+/* The absolute path of an object (it need not exist); the caller owns. */
+char *cas_path(const char *store_dir, const char *digest);
+
+#endif

@@ -1,0 +1,197 @@
+/*
+ * step.h - what the engine's side and orch-step agree on: the launch spec, the attempt's record,
+ * the messages. The only public header of executor/step; all of it is plain data, encoded by
+ * base/wire.h, and fuzzed.
+ *
+ * An attempt folder (runs/<run>/<step>@<attempt>/, made by the engine) holds
+ *   record     RECORD_SIZE bytes, blocks allocated at the start; carries the flock that says "a
+ * supervisor lives"; three sections, each written once by one pwrite with its own checksum:
+ * identity (engine), began, end (supervisor) log        the captured output (format below), capped
+ *   script     the shell script, where the step has one
+ *   out/       ORCH_OUT        artifacts/  ORCH_ARTIFACTS
+ *   output     ORCH_OUTPUT     metrics     ORCH_METRICS
+ *   files      what was stored: wire list of struct step_file, fsynced before the end is written
+ *   control    a socket, made by the supervisor only when its engine has gone
+ *
+ * log: one line per line of output, "2026-11-21T08:00:00.123Z o text": the time of its first byte,
+ * then the stream (o stdout, e stderr, s the supervisor's own words), upper case (O, E) where the
+ * line was not ended there (cut at LIMIT_LOG_LINE, or no newline at the end). Bytes are kept as
+ * written but for NUL (shown as U+2400).
+ */
+#ifndef EXECUTOR_STEP_STEP_H
+#define EXECUTOR_STEP_STEP_H
+
+#include "base/buf.h"
+#include "base/digest.h"
+#include "base/err.h"
+
+#include <stdint.h>
+
+/* ---- the launch spec
+ * ------------------------------------------------------------------------------------------- */
+
+struct step_want {     /* a declared path output */
+    char *name, *path; /* path relative to out/, no "..", no leading slash */
+    bool optional;
+};
+
+struct step_spec {
+    char *run, *step; /* step: the folder's name, NAME or NAME.2 */
+    int64_t attempt;
+    char **argv; /* at least one; argv[0] without a slash is looked up in the PATH of `env` */
+    size_t argc;
+    char *script; /* NULL, or: written to `script` in the attempt folder, whose path becomes the
+                     last argument */
+    char **env;   /* NAME=value; all of it */
+    size_t env_count;
+    char *cwd;   /* absolute */
+    char *store; /* absolute: the cas folder */
+    struct step_want *outputs;
+    size_t output_count;
+    char **secrets; /* values to mask in the log, each LIMIT_SECRET_MIN..LIMIT_SECRET_SIZE bytes */
+    size_t secret_count;
+    int64_t timeout_ms; /* 0 = none */
+    int64_t grace_ms;
+    int64_t log_limit;
+    bool log_fail; /* at the limit: end the step with reason limit; else drop what follows, and say
+                      so in the log */
+    bool sync_began; /* fsync the began section before the command starts (on_lost ask or fail) */
+};
+
+void step_spec_done(
+    struct step_spec *spec); /* frees what it owns; for decoded specs (all members owned) */
+bool step_spec_encode(const struct step_spec *spec, struct buf *ret,
+                      struct err *err) MUST_CHECK; /* checks the bounds */
+bool step_spec_decode(const void *data, size_t len, struct step_spec *ret,
+                      struct err *err) MUST_CHECK; /* hostile input welcome */
+
+/* ---- how an attempt ended
+ * -------------------------------------------------------------------------------------- */
+
+enum step_how { /* stored and sent: never renumber */
+                STEP_OK = 1,
+                STEP_EXIT = 2,   /* exit_code != 0 */
+                STEP_SIGNAL = 3, /* signal */
+                STEP_TIMEOUT = 4,
+                STEP_LIMIT = 5,  /* the log's limit with log_fail */
+                STEP_OUTPUT = 6, /* exit 0, but a declared output is missing, lies outside, or could
+                                    not be stored */
+                STEP_SPAWN = 7,  /* the command could not be started */
+                STEP_CANCELLED = 8, /* stopped on request */
+                STEP_SHUTDOWN = 9,  /* the host shut down: the engine takes it as lost */
+                STEP_LOST = 10,     /* never written: what a reader concludes */
+};
+
+struct step_end {
+    enum step_how how;
+    int exit_code;              /* -1 = none */
+    int signal;                 /* 0 = none */
+    int64_t began_ms, ended_ms; /* wall clock; began_ms 0 = never began */
+    int64_t cpu_us;             /* user and system, of the whole tree that was waited for */
+    int64_t peak_bytes;         /* largest resident size of one process (ru_maxrss) */
+    bool has_output, has_metrics, has_files; /* the files exist and are not empty */
+    bool log_cut;
+    char message[512]; /* a sentence for people where how is not OK; may be empty */
+};
+
+/* ---- the record file
+ * ------------------------------------------------------------------------------------------- */
+
+#define RECORD_SIZE 4096
+
+struct record {
+    char run[64], step[160]; /* identity */
+    int64_t attempt;
+    char boot_id[40];
+    bool began;
+    int64_t began_ms;
+    int64_t supervisor_pid,
+        supervisor_start; /* /proc start time, so that a recycled pid is never taken for ours */
+    bool ended;
+    struct step_end end;
+};
+
+/* Creates `record` in the open folder with its blocks allocated and the identity written; returns
+ * the fd, or -1. Not locked. */
+int record_create(int dir_fd, const char *run, const char *step, int64_t attempt,
+                  const char *boot_id, struct err *err) MUST_CHECK;
+bool record_write_began(int fd, int64_t began_ms, int64_t pid, int64_t start, bool sync,
+                        struct err *err) MUST_CHECK;
+bool record_write_end(int fd, const struct step_end *end, bool sync, struct err *err) MUST_CHECK;
+/* A section that is absent, torn or foreign reads as not there. False (ERR_CORRUPT) only where the
+ * identity cannot be read. */
+bool record_read(int fd, struct record *ret, struct err *err) MUST_CHECK;
+void step_end_encode(const struct step_end *end, struct buf *ret);
+bool step_end_decode(const void *data, size_t len, struct step_end *ret) MUST_CHECK;
+
+/* ---- stored files
+ * ---------------------------------------------------------------------------------------------- */
+
+struct step_file {
+    bool artifact; /* left in artifacts/; else a declared output */
+    char *name;    /* the output's name, or the artifact's relative path */
+    char *path;    /* relative to the attempt folder: out/raw.csv */
+    char digest[DIGEST_TEXT];
+    int64_t size, files;
+    bool folder;
+};
+struct step_files {
+    struct step_file *items; /* owned */
+    size_t count;
+};
+void step_files_done(struct step_files *files);
+void step_files_encode(const struct step_files *files, struct buf *ret);
+bool step_files_decode(const void *data, size_t len, struct step_files *ret,
+                       struct err *err) MUST_CHECK;
+
+/* ---- messages
+ * --------------------------------------------------------------------------------------------------
+ * SOCK_SEQPACKET, one wire-encoded message each. fds travel by SCM_RIGHTS in the order named.
+ *
+ * engine -> launcher    LAUNCH  token, spec (absent: it is the 4th fd, a sealed memfd)   fds:
+ * folder, record (locked), channel[, spec] REAP    token, run, step, attempt: kill what a dead
+ * supervisor left behind launcher -> engine    LAUNCHED token, pid | REFUSED token, message | GONE
+ * token, pid (the supervisor has ended) | REAPED token, count supervisor -> engine  BEGAN at_ms |
+ * END struct step_end engine -> supervisor  STOP grace_ms (-1: the spec's; 0: KILL at once) | ACK
+ * (the end is committed: no fsync needed) A newly connected engine (control socket) is told BEGAN
+ * and END at once where they have happened.
+ */
+enum step_msg_kind {
+    MSG_LAUNCH = 1,
+    MSG_REAP,
+    MSG_LAUNCHED,
+    MSG_REFUSED,
+    MSG_GONE,
+    MSG_REAPED,
+    MSG_BEGAN,
+    MSG_END,
+    MSG_STOP,
+    MSG_ACK
+};
+
+struct step_msg {
+    enum step_msg_kind kind;
+    int64_t token;
+    int64_t number;          /* pid, count, at_ms or grace_ms */
+    char *run, *step, *text; /* owned after decode */
+    int64_t attempt;
+    const void *spec; /* borrowed from the message's bytes */
+    size_t spec_len;
+    struct step_end end;
+};
+void step_msg_done(struct step_msg *msg);
+bool step_msg_encode(const struct step_msg *msg, struct buf *ret, struct err *err) MUST_CHECK;
+bool step_msg_decode(const void *data, size_t len, struct step_msg *ret,
+                     struct err *err) MUST_CHECK;
+
+#define STEP_MSG_FDS 4
+/* One datagram with its fds; fds are not consumed. false with ERR_BUSY where the socket is full.
+ * Never raises SIGPIPE. */
+bool step_send(int sock, const struct step_msg *msg, const int *fds, size_t fd_count,
+               struct err *err) MUST_CHECK;
+/* 1: got one (raw bytes in `raw`, `ret` borrows from it; fds are the caller's), 0: nothing there
+ * now, -1: the peer is gone or it failed. Unused fds are set to -1. */
+int step_recv(int sock, struct buf *raw, struct step_msg *ret, int fds[STEP_MSG_FDS],
+              struct err *err) MUST_CHECK;
+
+#endif

@@ -1,26 +1,33 @@
+/* clang-format off */
 /*
- * scheduler.h - decides, and does nothing else: (state, event, now) -> new state + actions. No I/O,
- * no clock, no memory but its own, so a test can run a month in milliseconds and crash it at every
- * point.
+ * scheduler.h - decides, and does nothing else: (state, event, now) -> new state + actions. No I/O, no clock, no
+ * memory but its own, so a test can run a month in milliseconds and crash it at every point.
  *
- * Calling sequence: sched_new(); for a recovered run sched_restore() for each step; sched_start();
- * then events as they happen. After every call the caller drains sched_next(). Actions come in the
- * order in which they must take effect: RECORD and RUN actions are written down first (one
- * transaction a turn); a LAUNCH or STOP is carried out only after everything drained before it has
- * been committed.
+ * Calling sequence: sched_new(); for a recovered run sched_restore() for each step; sched_start(); then events as
+ * they happen. After every call the caller drains sched_next(). Actions come in the order in which they must take
+ * effect: RECORD and RUN actions are written down first (one transaction a turn); a LAUNCH or STOP is carried out
+ * only after everything drained before it has been committed.
  *
- *             ┌────────────────────────── retry ◀───────────────┐
- *             ▼                                                  │
- *  pending ─▶ ready ─▶ starting ─▶ running ─▶ succeeded       waiting ◀─ failed attempt with
- * retries left (reason retry) │                   │           ├─────▶ failed ──────────  ▲ │ ├─▶
- * skipped         └───────────┴─────▶ cancelled          │ └─ resolve: lost and on_lost is ask
- * (reason resolve) ├─▶ reused (from another run)                              │ └─▶ cancelled lost
- * ────────────┘ or ready again (rerun; the lost attempt does not count)
+ *   pending ──▶ ready ──▶ starting ──▶ running
+ *     │          │ ▲         │            │
+ *     │          │ │         └──────┬─────┘ the attempt has ended
+ *     │          │ │ due            ├──▶ succeeded
+ *     │          │ └─── waiting ◀───┼──▶ failed
+ *     │          │       │   │      └──▶ cancelled
+ *     │          ▼       │   └─ a person resolves: succeeded, failed, or waiting for a retry that is due at once
+ *     │      cancelled ◀─┘
+ *     └─▶ skipped (upstream, condition), failed (expr), cancelled, reused (given, from another run)
  *
- * What is true: ready holds no capacity; starting and running hold it; waiting holds none; the rest
- * are ends. A step that is starting has a committed attempt number; no two attempts of a step are
- * ever in flight. `ready` is not recorded: it follows from the rest.
+ *   waiting, reason retry: an attempt failed and retries are left, or it was lost and runs again (due at once; it
+ *   does not count), or a person said "run again". waiting, reason resolve: it was lost and on_lost is ask.
+ *
+ * What is true: ready holds no capacity; starting and running hold it; waiting holds none; the rest are ends. A step
+ * that is starting has a committed attempt number; no two attempts of a step are ever in flight. `ready` is not
+ * recorded: it follows from the rest. Misuse (an attempt that is not in flight, needs in a circle) is an assert.
+ *
+ * The rules of flow and of admission, and what ends how: README.md.
  */
+/* clang-format on */
 #ifndef SCHEDULER_SCHEDULER_H
 #define SCHEDULER_SCHEDULER_H
 
@@ -108,8 +115,9 @@ struct sched_def {
     const struct sched_step *steps; /* borrowed */
     uint32_t count;
     int64_t cpu_milli, memory; /* capacity of this run; memory 0 = not bounded */
-    int64_t timeout_ms;        /* of the whole run; 0 = none */
-    uint64_t seed;             /* of the jitter: the same seed gives the same delays */
+    int64_t timeout_ms; /* of the whole run, from sched_start(); 0 = none. A recovered run is given
+                           what is left; negative = it has passed already */
+    uint64_t seed;      /* of the jitter: the same seed gives the same delays */
 };
 
 enum sched_verdict {
@@ -157,17 +165,23 @@ struct sched *sched_new(const struct sched_def *def,
 void sched_free(struct sched *s);
 
 /* Before sched_start(): what is known of a step. `attempts` = highest attempt number so far, `lost`
- * of them lost, `retries` = how many retries were used. Where state is STARTING or RUNNING the
- * caller will later report began/ended for attempt `attempts`, or sched_never_started(). WAITING
- * with reason RETRY becomes ready at `due_ms`. REUSED and SKIPPED may be given for a new run (steps
- * that are not to run). */
+ * of them lost, `retries` = how many retries were used, that is attempts that ended and were not
+ * lost. Where state is STARTING or RUNNING the caller will report began/ended for attempt
+ * `attempts`, or sched_never_started(), after sched_start(). WAITING with reason RETRY becomes
+ * ready at `due_ms`. REUSED and SKIPPED may be given for a new run (steps that are not to run).
+ * Nothing that is restored is recorded again. */
 void sched_restore(struct sched *s, uint32_t step, enum sched_state state, enum sched_reason reason,
                    uint32_t attempts, uint32_t lost, uint32_t retries, int64_t due_ms);
-/* Before sched_start() of a recovered run whose cancel was already recorded. */
+/* Before sched_start() of a recovered run whose cancel was already recorded. (That a run was
+ * stopped by its timeout or by fail_fast follows from the steps and from timeout_ms.) */
 void sched_restore_cancelled(struct sched *s);
 
+/* The first RUN action says running, or waiting where a recovered run can only wait for a person;
+ * the caller drops it where it has recorded that state already. */
 void sched_start(struct sched *s, int64_t now_ms);
+/* Once more for an attempt that is running already: no effect. */
 void sched_began(struct sched *s, uint32_t step, uint32_t attempt, int64_t now_ms);
+/* Also for an attempt that never began (spawn), or whose beginning was not reported. */
 void sched_ended(struct sched *s, uint32_t step, uint32_t attempt, const struct sched_end *end,
                  int64_t now_ms);
 /* A recovered STARTING attempt whose command never began: the same attempt number is launched

@@ -1,0 +1,160 @@
+/*
+ * main.c - orchctl: finds the verb, parses by its rows, prints help, calls it, and makes sure that
+ * what was printed has arrived.
+ */
+#include "cli/cli.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HELP_MAX (256UL << 10)
+#define HELP_WIDTH 100
+
+static const struct option MAIN_OPTIONS[] = {
+    {"version", 0, NULL, OPTION_FLAG, "print the version"},
+    {NULL, 0, NULL, OPTION_FLAG, NULL},
+};
+
+static void print_help(const struct verb *verb)
+{
+    AUTO_BUF struct buf out = BUF_INIT(HELP_MAX);
+    int width = term_width(STDOUT_FILENO);
+    width = width > HELP_WIDTH ? HELP_WIDTH : width;
+    if (verb)
+        cli_help_verb(verb, &out, width);
+    else
+        cli_help(&out, width);
+    fputs(buf_str(&out), stdout);
+}
+
+static int run_help(struct cli *c)
+{
+    if (c->args.operand_count == 0) {
+        print_help(NULL);
+        return EXIT_DONE;
+    }
+    const struct verb *verb = cli_find_verb(c->args.operands[0]);
+    if (verb) {
+        print_help(verb);
+        return EXIT_DONE;
+    }
+    struct err err = ERR_INIT;
+    cli_no_such_verb(c->args.operands[0], &err);
+    return cli_fail_code(c, &err, EXIT_USAGE);
+}
+
+const struct verb cli_verb_help = {
+    .name = "help",
+    .group = "This installation",
+    .usage = "[VERB]",
+    .summary = "Show this overview, or the help of a verb.",
+    .examples = "  orchctl help run\n",
+    .options = CLI_NO_OPTIONS,
+    .max_operands = 1,
+    .run = run_help,
+};
+
+/* Errors of parsing are told as JSON too, so the word is looked for before anything is parsed. */
+static bool asks_json(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--json") == 0)
+            return true;
+    return false;
+}
+
+static void settle(struct cli *c)
+{
+    c->json = args_flag(&c->args, "json");
+    c->quiet = args_flag(&c->args, "quiet");
+    c->terminal = isatty(STDOUT_FILENO);
+    c->colour = !c->json && term_wants_colour(args_text(&c->args, "color"), STDOUT_FILENO);
+}
+
+static int check_operands(struct cli *c)
+{
+    const struct verb *v = c->verb;
+    if (c->args.operand_count < v->min_operands)
+        return cli_usage(c, "'orchctl %s' needs %s", v->name, v->usage);
+    if (c->args.operand_count > v->max_operands)
+        return cli_usage(c, "'orchctl %s' does not know what to do with '%s'", v->name,
+                         c->args.operands[v->max_operands]);
+    if (args_text(&c->args, "server"))
+        return cli_usage(c,
+                         "--server is not in this version (%s): orchctl works on the data folder "
+                         "of this machine",
+                         ORCH_VERSION);
+    return EXIT_DONE;
+}
+
+static int run_verb(struct cli *c, int argc, char **argv)
+{
+    const struct option *const tables[] = {c->verb->options, CLI_COMMON_OPTIONS, NULL};
+    struct err err = ERR_INIT;
+    int used;
+    bool parsed = options_parse(&c->args, tables, argc, argv, false, &used, &err);
+    if (args_flag(&c->args, "help")) {
+        print_help(c->verb);
+        return EXIT_DONE;
+    }
+    if (!parsed)
+        return cli_usage(c, "%s", err.msg);
+    settle(c);
+    int code = check_operands(c);
+    return code != EXIT_DONE ? code : c->verb->run(c);
+}
+
+static int run_words(struct cli *c, int argc, char **argv)
+{
+    const struct option *const tables[] = {MAIN_OPTIONS, CLI_COMMON_OPTIONS, NULL};
+    struct err err = ERR_INIT;
+    int used;
+    if (!options_parse(&c->args, tables, argc - 1, argv + 1, true, &used, &err))
+        return cli_usage(c, "%s; 'orchctl --help' lists verbs and options", err.msg);
+    settle(c);
+    if (args_flag(&c->args, "version"))
+        return cli_find_verb("version")->run(c);
+    if (args_flag(&c->args, "help")) {
+        print_help(used + 1 < argc ? cli_find_verb(argv[used + 1]) : NULL);
+        return EXIT_DONE;
+    }
+    if (used + 1 >= argc) {
+        if (c->json)
+            return cli_usage(c, "no verb given; 'orchctl help' lists them");
+        AUTO_BUF struct buf out = BUF_INIT(HELP_MAX);
+        cli_help(&out, 80);
+        fputs(buf_str(&out), stderr);
+        return EXIT_USAGE;
+    }
+    c->verb = cli_find_verb(argv[used + 1]);
+    if (!c->verb) {
+        cli_no_such_verb(argv[used + 1], &err);
+        return cli_fail_code(c, &err, EXIT_USAGE);
+    }
+    return run_verb(c, argc - used - 2, argv + used + 2);
+}
+
+int main(int argc, char **argv)
+{
+    setlocale(LC_CTYPE, "");
+    enum log_level level;
+    const char *log = getenv("ORCH_LOG");
+    if (log && log_level_from_name(log, &level))
+        log_set_level(level);
+    struct cli c = {.json = asks_json(argc, argv)};
+    int code = run_words(&c, argc, argv);
+    errno = 0;
+    if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE && errno != 0) {
+        fprintf(stderr, "orchctl: could not write to standard output: %s\n", strerror(errno));
+        code = code == EXIT_DONE ? EXIT_INTERNAL : code;
+    }
+    free(c.data_dir);
+    args_done(&c.args);
+    return code;
+}

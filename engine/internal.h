@@ -1,0 +1,169 @@
+/*
+ * internal.h - private to engine: its objects, and which file does what with them.
+ *
+ *   engine.c   the engine, the turn, commits, carrying out
+ *   run.c      a run's making, adoption and freeing            plan.c    what would run
+ *   launch.c   a step's spec: environment, command, secrets    scope.c   what expressions may ask
+ *   finish.c   taking in how an attempt ended                  socket.c  words from other processes
+ *   manifest.c what the run was made of                        view.c    records as JSON
+ *   loop_uv.c  the loop                                        paths.c   where things are
+ *
+ * Who owns what: the engine owns its runs; a run owns its scheduler, pipeline, values (arena) and
+ * attempts; an attempt belongs to the turn that commits its end, which frees it after the commit.
+ */
+#ifndef ENGINE_INTERNAL_H
+#define ENGINE_INTERNAL_H
+
+#include "engine/engine.h"
+#include "engine/loop_uv.h"
+#include "executor/executor.h"
+
+struct run;
+
+/* An attempt in flight. */
+struct attempt {
+    struct run *run;
+    uint32_t step, number;
+    struct exec_attempt *exec; /* NULL before the launch, and where there is no supervisor */
+    struct attempt *next;      /* in a turn's list of finished ones */
+};
+
+struct result_metric {
+    const char *name;
+    double value;
+};
+
+/* What a step left that expressions may read. Lives in the run's arena. */
+struct result {
+    const char **names; /* of outputs */
+    struct dag_value *values;
+    size_t count;
+    struct result_metric *metrics; /* the last value of each */
+    size_t metric_count;
+};
+
+struct run_step {
+    struct attempt *attempt; /* in flight, or NULL */
+    struct result *result;   /* NULL = nothing */
+    char *detail;            /* a sentence for the next record of this step; owned */
+    int exit_code;           /* of the last attempt; -1 = none */
+    int64_t started_ms;      /* wall clock, of its first attempt in this engine; 0 = none */
+};
+
+struct secret {
+    const char *name, *value;
+};
+
+struct run {
+    struct engine *engine;
+    struct run *next;
+    char id[ID_SIZE];
+    int64_t number, created_ms, started_ms;
+    struct dag_pipeline *pipeline;
+    const struct dag_value *params;
+    const char *dir;     /* runs/ID */
+    const char *file;    /* the pipeline file, absolute */
+    const char *workdir; /* its folder */
+    const char *root;    /* the repository's root, or that folder */
+    struct dag_value trigger;
+    struct secret *secrets;
+    size_t secret_count;
+    struct sched *sched;
+    struct sched_step *defs; /* borrowed by sched */
+    struct run_step *steps;
+    int lock;            /* fd of engine.lock, held */
+    struct words *words; /* the socket other processes speak to (socket.c) */
+    bool ended;          /* its end has been committed */
+    enum sched_run_state state;
+    enum sched_reason reason;
+    struct arena arena; /* lives as long as the run */
+};
+
+/* One batch: what a turn records, tells and does. Effects happen in order, after the commit. */
+struct effect {
+    struct run *run;
+    struct sched_action action;
+    struct engine_event event; /* told if event.run != NULL; texts in the turn's arena */
+};
+
+struct turn {
+    struct engine *engine;
+    struct turn *next; /* committed after this one */
+    struct store_batch *batch;
+    struct effect *effects;
+    size_t count, cap;
+    bool urgent; /* holds something that somebody waits for; else it may wait for company */
+    struct attempt *finished; /* acknowledged and freed after the commit */
+    struct arena arena;
+};
+
+struct engine {
+    struct engine_conf conf;
+    const struct clock *clock;
+    char *data_dir;
+    char *actor; /* "uid:1000" */
+    char host[65];
+    char *store_dir; /* artifacts */
+    struct loop_uv *loop;
+    struct store *store;
+    struct exec *exec;
+    struct run *runs;
+    struct turn *open;                         /* being filled; NULL = nothing yet */
+    struct turn *committing, *committing_last; /* handed to the store, oldest first */
+    struct loop_timer *due;                    /* retries and time-outs */
+    struct loop_timer *lazy;                   /* commits what is not urgent */
+    bool quitting;     /* engine_turn_until_ended() wants to return when nothing is left */
+    struct err failed; /* why the engine cannot go on; code ERR_NONE = it can */
+};
+
+/* engine.c */
+extern const struct exec_events engine_exec_events; /* their owner is a struct attempt */
+struct turn *engine_open_turn(struct engine *e);
+void engine_fail(struct engine *e, const struct err *err);
+void engine_note(struct run *run, const char *step, const char *fmt, ...) PRINTF_LIKE(3, 4);
+int64_t engine_wall(struct engine *e);
+int64_t engine_boot(struct engine *e);
+struct run *engine_find_run(struct engine *e, const char *id);
+
+/* run.c */
+void run_free(struct run *run);
+enum sched_verdict run_condition(void *arg, uint32_t step);
+void run_set_detail(struct run *run, uint32_t step, const char *text);
+
+/* launch.c: starts attempt `a`; false where nothing was started (reason and sentence given). */
+bool launch_attempt(struct attempt *a, enum sched_reason *ret_reason, struct err *err) MUST_CHECK;
+bool launch_secrets(struct engine *e, struct run *run,
+                    struct err *err) MUST_CHECK; /* reads the run's secrets */
+const char *launch_find_secret(const struct run *run,
+                               const char *text); /* the name of a secret that stands in the text */
+
+/* finish.c */
+void finish_attempt(struct attempt *a,
+                    const struct step_end *end); /* records the end; frees `a` after the commit */
+void finish_unstarted(struct attempt *a, enum sched_reason reason, const struct err *why);
+void finish_load_results(struct run *run, uint32_t step, const struct store_step_output *outputs,
+                         size_t output_count, const struct store_step_metric *metrics,
+                         size_t metric_count);
+
+/* scope.c */
+struct scope {
+    struct run *run;
+    uint32_t step;
+    uint32_t attempt; /* 0 = not starting yet */
+    int depth;        /* of env: values that name others */
+};
+struct dag_scope scope_of(struct scope *s);
+
+/* manifest.c */
+json_t *manifest_make(struct engine *e, const struct run *run, const char **ret_commit,
+                      bool *ret_dirty, struct arena *a);
+
+/* socket.c */
+struct words *words_open(struct run *run, struct err *err) MUST_CHECK;
+void words_close(struct words *w);
+
+/* paths.c */
+char *path_git_root(
+    const char *dir); /* the nearest folder upward with .git; the caller owns; NULL = none */
+
+#endif

@@ -1,0 +1,636 @@
+/*
+ * run.c - a run's making, its adoption by another engine, and its freeing.
+ *
+ * Made:    folder, lock, commit of the run with all its steps, then the scheduler starts.
+ * Adopted: lock, the recorded pipeline and values again, each step as recorded, then the attempts
+ * that were in flight are looked at.
+ */
+#include "engine/internal.h"
+
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOCK_TRIES 20 /* engine_alive() may hold it for an instant */
+
+/* ---- pieces
+ * ----------------------------------------------------------------------------------------- */
+
+void run_set_detail(struct run *run, uint32_t step, const char *text)
+{
+    free(run->steps[step].detail);
+    run->steps[step].detail = text == NULL || *text == '\0' ? NULL : mem_strdup(text);
+}
+
+enum sched_verdict run_condition(void *arg, uint32_t step)
+{
+    struct run *run = arg;
+    struct scope asker = {.run = run, .step = step};
+    struct dag_scope scope = scope_of(&asker);
+    bool yes = false;
+    struct err err = ERR_INIT;
+    if (!dag_condition_eval(run->pipeline->steps[step].condition, &scope, &yes, &err)) {
+        err_wrap(&err, "if:");
+        run_set_detail(run, step, err.msg);
+        return SCHED_BAD;
+    }
+    return yes ? SCHED_YES : SCHED_NO;
+}
+
+static void set_file(struct run *run, const char *file)
+{
+    run->file = arena_strdup(&run->arena, file);
+    char *dir = arena_strdup(&run->arena, file);
+    char *slash = strrchr(dir, '/');
+    slash[slash == dir ? 1 : 0] = '\0';
+    run->workdir = dir;
+    AUTO_FREE char *root = path_git_root(dir);
+    run->root = root == NULL ? dir : arena_strdup(&run->arena, root);
+}
+
+static struct run *run_new(struct engine *e, struct dag_pipeline *pipeline, const char *id)
+{
+    struct run *run = mem_alloc(sizeof(*run));
+    run->engine = e;
+    run->pipeline = pipeline;
+    run->lock = -1;
+    snprintf(run->id, sizeof(run->id), "%s", id);
+    AUTO_FREE char *dir = engine_run_dir(e->data_dir, id);
+    run->dir = arena_strdup(&run->arena, dir);
+    run->steps = mem_array(pipeline->step_count + 1, sizeof(*run->steps));
+    for (uint32_t i = 0; i < pipeline->step_count; i++) {
+        run->steps[i].exit_code = -1;
+    }
+    return run;
+}
+
+void run_free(struct run *run)
+{
+    if (run == NULL) {
+        return;
+    }
+    words_close(run->words);
+    for (uint32_t i = 0; i < run->pipeline->step_count; i++) {
+        free(run->steps[i].detail);
+        free(run->steps[i].attempt);
+    }
+    sched_free(run->sched);
+    free(run->steps);
+    free(run->defs);
+    dag_free(run->pipeline);
+    if (run->lock >= 0) {
+        close(run->lock);
+    }
+    arena_done(&run->arena);
+    free(run);
+}
+
+static bool take_lock(struct run *run, struct err *err)
+{
+    AUTO_FREE char *path = mem_printf("%s/engine.lock", run->dir);
+    run->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (run->lock < 0) {
+        return err_sys(err, errno, "%s", path);
+    }
+    struct err why = ERR_INIT;
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (file_lock(run->lock, &why)) {
+            return true;
+        }
+        if (why.code != ERR_BUSY) {
+            break;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    if (why.code == ERR_BUSY) {
+        return err_set(err, ERR_BUSY, "run %s is owned by another engine that is alive", run->id);
+    }
+    if (err != NULL) {
+        *err = why;
+    }
+    return false;
+}
+
+/* ---- capacity and the scheduler
+ * ------------------------------------------------------------------------ */
+
+static int64_t host_cores(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores > 0 ? cores : 1;
+}
+
+static int64_t host_memory(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? (int64_t)pages * size : 0;
+}
+
+static bool check_capacity(const struct dag_pipeline *p, struct err *err)
+{
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        const struct dag_resources *r = &p->steps[i].resources;
+        char want[32], have[32];
+        if (r->cpu_milli > host_cores() * 1000) {
+            return err_set(err, ERR_INVALID, "step '%s' asks for %g cpus, but this host has %lld",
+                           p->steps[i].name, (double)r->cpu_milli / 1000, (long long)host_cores());
+        }
+        if (host_memory() > 0 && r->memory > host_memory()) {
+            return err_set(err, ERR_INVALID,
+                           "step '%s' asks for %s of memory, but this host has %s",
+                           p->steps[i].name, text_format_size(r->memory, want),
+                           text_format_size(host_memory(), have));
+        }
+    }
+    return true;
+}
+
+static int64_t counted_cpu(const struct dag_resources *r)
+{
+    int64_t asked = r->reserve_cpu_milli >= 0 ? r->reserve_cpu_milli : r->cpu_milli;
+    return asked > 0 || r->reserve_cpu_milli == 0 ? asked : 1000;
+}
+
+static void make_scheduler(struct run *run)
+{
+    const struct dag_pipeline *p = run->pipeline;
+    run->defs = mem_array(p->step_count + 1, sizeof(*run->defs));
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        const struct dag_step *step = &p->steps[i];
+        run->defs[i] = (struct sched_step){
+            .needs = step->needs,
+            .need_count = step->need_count,
+            .priority = step->priority,
+            .cpu_milli = counted_cpu(&step->resources),
+            .memory = step->resources.reserve_memory >= 0 ? step->resources.reserve_memory
+                                                          : step->resources.memory,
+            .retry = step->retry,
+            .continue_on_error = step->continue_on_error,
+            .fail_fast = step->fail_fast,
+            .has_condition = step->condition != NULL,
+            .condition_asks = step->condition_asks,
+            .on_lost = step->on_lost,
+        };
+    }
+    int64_t jobs = run->engine->conf.jobs > 0 ? run->engine->conf.jobs : host_cores();
+    char seed[17] = {0};
+    memcpy(seed, run->id + 16, 16); /* the random half of the id */
+    struct sched_def def = {
+        .steps = run->defs,
+        .count = p->step_count,
+        .cpu_milli = jobs * 1000,
+        .memory = host_memory(),
+        .timeout_ms = p->timeout_ms,
+        .seed = strtoull(seed, NULL, 16),
+    };
+    struct sched_ops ops = {.arg = run, .condition = run_condition};
+    run->sched = sched_new(&def, &ops);
+}
+
+static void own(struct engine *e, struct run *run)
+{
+    run->next = e->runs;
+    e->runs = run;
+}
+
+/* ---- a new run
+ * ------------------------------------------------------------------------------------------ */
+
+static char *params_json(const struct run *run)
+{
+    const struct dag_pipeline *p = run->pipeline;
+    struct buf json = BUF_INIT(LIMIT_VALUE);
+    buf_addc(&json, '{');
+    for (size_t i = 0; i < p->param_count; i++) {
+        buf_adds(&json, i == 0 ? "" : ",");
+        buf_add_json(&json, p->params[i].name);
+        buf_addc(&json, ':');
+        if (!dag_value_to_json(&run->params[i], &json, NULL)) {
+            json.full = true;
+        }
+    }
+    buf_addc(&json, '}');
+    if (json.full) {
+        buf_done(&json);
+        return NULL;
+    }
+    return buf_take(&json);
+}
+
+static bool refuse_secret_params(const struct run *run, struct err *err)
+{
+    for (size_t i = 0; i < run->pipeline->param_count; i++) {
+        AUTO_BUF struct buf text = BUF_INIT(LIMIT_VALUE);
+        if (!dag_value_text(&run->params[i], &text, err)) {
+            return false;
+        }
+        const char *secret = launch_find_secret(run, buf_str(&text));
+        if (secret != NULL) {
+            return err_set(
+                err, ERR_INVALID,
+                "parameter '%s' holds the secret %s; parameters are recorded, so use secrets.%s "
+                "where it is needed",
+                run->pipeline->params[i].name, secret, secret);
+        }
+    }
+    return true;
+}
+
+static char *labels_json(const struct dag_pipeline *p)
+{
+    struct buf json = BUF_INIT(LIMIT_VALUE);
+    buf_addc(&json, '{');
+    for (size_t i = 0; i < p->label_count; i++) {
+        if (i > 0) {
+            buf_addc(&json, ',');
+        }
+        buf_add_json(&json, p->labels[i].name);
+        buf_addc(&json, ':');
+        buf_add_json(&json, dag_tmpl_source(p->labels[i].value));
+    }
+    buf_addc(&json, '}');
+    return buf_take(&json);
+}
+
+static void add_new_run(struct run *run, struct store_batch *batch, const char *params,
+                        const char *trigger, const char *manifest, const char *commit, bool dirty)
+{
+    const struct dag_pipeline *p = run->pipeline;
+    struct store_new_step *steps = mem_array(p->step_count + 1, sizeof(*steps));
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        steps[i] = (struct store_new_step){
+            .name = p->steps[i].name,
+            .folder = p->steps[i].name,
+            .kind = dag_kind_name(p->steps[i].kind),
+            .needs = p->steps[i].needs,
+            .need_count = p->steps[i].need_count,
+        };
+    }
+    AUTO_FREE char *labels = labels_json(p);
+    struct store_new_run record = {
+        .id = run->id,
+        .pipeline = p->name,
+        .file = run->file,
+        .root = run->root,
+        .text = p->text,
+        .params = params,
+        .trigger = trigger,
+        .labels = labels,
+        .manifest = manifest,
+        .commit = commit,
+        .dirty = dirty,
+        .steps = steps,
+        .step_count = p->step_count,
+    };
+    store_add_run(batch, run->created_ms, run->engine->actor, &record);
+    free(steps);
+}
+
+static bool reuse_outputs(struct run *run, const struct engine_plan_step *plan, uint32_t step,
+                          struct store_batch *batch, struct arena *a, struct err *err)
+{
+    struct store *s = run->engine->store;
+    struct store_step_output *outputs;
+    struct store_step_metric *metrics;
+    size_t output_count, metric_count;
+    if (!store_get_outputs(s, plan->reuse_run, plan->reuse_step, a, &outputs, &output_count, err) ||
+        !store_get_metrics(s, plan->reuse_run, plan->reuse_step, a, &metrics, &metric_count, err)) {
+        return false;
+    }
+    finish_load_results(run, step, outputs, output_count, metrics, metric_count);
+    struct store_output *items = arena_array(a, output_count + 1, sizeof(*items));
+    for (size_t i = 0; i < output_count; i++) {
+        items[i] = outputs[i].output;
+    }
+    if (output_count > 0) {
+        store_add_outputs(batch, run->created_ms, run->id, run->pipeline->steps[step].name, 0,
+                          items, output_count);
+    }
+    return true;
+}
+
+/* Steps that are not to run get their end with the run's own record. */
+static bool apply_plan(struct run *run, const struct engine_plan_step *plan,
+                       struct store_batch *batch, struct arena *a, struct err *err)
+{
+    for (uint32_t i = 0; i < run->pipeline->step_count; i++) {
+        const char *name = run->pipeline->steps[i].name;
+        if (plan[i].what == ENGINE_PLAN_REUSE) {
+            if (!reuse_outputs(run, &plan[i], i, batch, a, err)) {
+                return err_wrap(err, "step '%s' cannot be reused", name);
+            }
+            const char *detail = arena_printf(a, "from run %s", plan[i].reuse_run);
+            store_add_step_state(batch, run->created_ms, run->id, name, "reused", NULL, 0, 0,
+                                 detail);
+            sched_restore(run->sched, i, SCHED_REUSED, SCHED_NO_REASON, 0, 0, 0, 0);
+        } else if (plan[i].what == ENGINE_PLAN_SKIP) {
+            store_add_step_state(batch, run->created_ms, run->id, name, "skipped", "condition", 0,
+                                 0, plan[i].why);
+            sched_restore(run->sched, i, SCHED_SKIPPED, SCHED_CONDITION, 0, 0, 0, 0);
+        }
+    }
+    return true;
+}
+
+static bool set_trigger(struct run *run, const char *text, struct err *err)
+{
+    return dag_value_from_json(text, strlen(text), &run->arena, &run->trigger, err);
+}
+
+static bool record_new_run(struct run *run, const struct engine_request *req, struct err *err)
+{
+    struct engine *e = run->engine;
+    AUTO_ARENA struct arena a = ARENA_INIT;
+    struct engine_plan_step *plan;
+    if (!engine_plan(e->store, req, &a, &plan, err)) {
+        return false;
+    }
+    const char *commit = NULL;
+    bool dirty = false;
+    json_t *manifest = manifest_make(e, run, &commit, &dirty, &a);
+    AUTO_FREE char *manifest_text = json_dumps(manifest, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(manifest);
+    AUTO_FREE char *params = params_json(run);
+    const char *trigger = arena_printf(&a, "{\"type\":\"%s\"}", req->trigger_type);
+    if (params == NULL || !set_trigger(run, trigger, err)) {
+        return err_set(err, ERR_LIMIT, "the parameters are larger than %ld bytes", LIMIT_VALUE);
+    }
+    struct store_batch *batch = store_batch_new();
+    add_new_run(run, batch, params, trigger, manifest_text, commit, dirty);
+    if (!apply_plan(run, plan, batch, &a, err)) {
+        store_batch_free(batch);
+        return false;
+    }
+    if (!store_commit_now(e->store, batch, err)) {
+        return err_wrap(err, "the run could not be recorded");
+    }
+    struct store_run recorded;
+    if (!store_get_run(e->store, run->id, &a, &recorded, err)) {
+        return false;
+    }
+    run->number = recorded.number;
+    return true;
+}
+
+static bool prepare_new_run(struct run *run, const struct engine_request *req, struct err *err)
+{
+    AUTO_FREE char *file = file_absolute(req->pipeline->file);
+    set_file(run, file);
+    run->params = req->params;
+    run->created_ms = engine_wall(run->engine);
+    if (!check_capacity(run->pipeline, err) || !launch_secrets(run->engine, run, err) ||
+        !refuse_secret_params(run, err) || !file_make_dirs(run->dir, 0700, err) ||
+        !take_lock(run, err)) {
+        return false;
+    }
+    run->words = words_open(run, err);
+    if (run->words == NULL) {
+        return false;
+    }
+    make_scheduler(run);
+    return record_new_run(run, req, err);
+}
+
+bool engine_create_run(struct engine *e, const struct engine_request *req, char ret_id[ID_SIZE],
+                       struct err *err)
+{
+    char id[ID_SIZE];
+    id_make(engine_wall(e), id);
+    struct run *run = run_new(e, req->pipeline, id);
+    if (!prepare_new_run(run, req, err)) {
+        AUTO_FREE char *dir = mem_strdup(run->dir);
+        run_free(run);
+        struct err ignored = ERR_INIT; /* what is told is why the run was not made */
+        if (!file_remove_tree(dir, &ignored)) {
+            return false;
+        }
+        return false;
+    }
+    own(e, run);
+    sched_start(run->sched, engine_boot(e));
+    memcpy(ret_id, id, ID_SIZE);
+    return true;
+}
+
+/* ---- adoption
+ * -------------------------------------------------------------------------------------------- */
+
+struct adoption {
+    struct run *run;
+    struct store_run record;
+    struct store_step *steps;
+    size_t step_count;
+    struct store_attempt *attempts;
+    size_t attempt_count, attempts_seen;
+    struct step_end *ends;  /* by step: how an attempt ended, where EXEC_ENDED or EXEC_LOST */
+    enum exec_found *found; /* by step */
+    bool *looked;           /* by step: an attempt was in flight */
+    struct arena arena;
+};
+
+static bool read_records(struct adoption *ad, struct engine *e, const char *id, struct err *err)
+{
+    return store_get_run(e->store, id, &ad->arena, &ad->record, err) &&
+           store_get_steps(e->store, id, &ad->arena, &ad->steps, &ad->step_count, err) &&
+           store_get_attempts(e->store, id, NULL, &ad->arena, &ad->attempts, &ad->attempt_count,
+                              err);
+}
+
+static struct dag_pipeline *parse_recorded(const struct store_run *record, struct err *err)
+{
+    AUTO_DIAGS struct diags diags;
+    diags_init(&diags, record->file);
+    struct dag_pipeline *p = dag_parse(record->file, record->text, strlen(record->text), &diags);
+    if (p == NULL) {
+        err_set(err, ERR_NEWER,
+                "the recorded pipeline of run %s is not understood by this version: %s", record->id,
+                diags.count > 0 ? diags.items[0].message : "unknown");
+    }
+    return p;
+}
+
+static bool load_results(struct adoption *ad, uint32_t step, struct err *err)
+{
+    struct store *s = ad->run->engine->store;
+    const char *folder = ad->steps[step].folder;
+    struct store_step_output *outputs;
+    struct store_step_metric *metrics;
+    size_t output_count, metric_count;
+    if (!store_get_outputs(s, ad->run->id, folder, &ad->arena, &outputs, &output_count, err) ||
+        !store_get_metrics(s, ad->run->id, folder, &ad->arena, &metrics, &metric_count, err)) {
+        return false;
+    }
+    if (output_count + metric_count > 0) {
+        finish_load_results(ad->run, step, outputs, output_count, metrics, metric_count);
+    }
+    return true;
+}
+
+/* How many attempts of a step were lost, and how many of its failures used up a retry. Attempts
+ * come in the order of the steps, so one walk through both serves all steps. */
+static void count_attempts(struct adoption *ad, const char *folder, uint32_t *ret_lost,
+                           uint32_t *ret_failed, int *ret_exit_code)
+{
+    *ret_lost = *ret_failed = 0;
+    *ret_exit_code = -1;
+    while (ad->attempts_seen < ad->attempt_count &&
+           strcmp(ad->attempts[ad->attempts_seen].step, folder) == 0) {
+        const struct store_attempt *at = &ad->attempts[ad->attempts_seen++];
+        *ret_lost += strcmp(at->status, "lost") == 0;
+        *ret_failed += strcmp(at->status, "failed") == 0;
+        *ret_exit_code = at->exit_code;
+    }
+}
+
+static bool look_at_attempt(struct adoption *ad, uint32_t step, uint32_t number, struct err *err)
+{
+    struct run *run = ad->run;
+    struct engine *e = run->engine;
+    const char *name = ad->steps[step].folder;
+    AUTO_FREE char *folder = engine_attempt_dir(e->data_dir, run->id, name, number);
+    struct attempt *a = mem_alloc(sizeof(*a));
+    *a = (struct attempt){.run = run, .step = step, .number = number};
+    run->steps[step].attempt = a;
+    ad->looked[step] = true;
+    if (!exec_recover(e->exec, folder, &engine_exec_events, a, &ad->found[step], &a->exec,
+                      &ad->ends[step], err)) {
+        return err_wrap(err, "step '%s', attempt %u", name, number);
+    }
+    if (ad->found[step] == EXEC_LOST) {
+        int64_t killed = 0;
+        if (!exec_reap(e->exec, run->id, name, number, &killed, err)) {
+            return err_wrap(err, "step '%s', attempt %u: what it left could not be killed", name,
+                            number);
+        }
+        ad->ends[step] = (struct step_end){.how = STEP_LOST, .exit_code = -1};
+    }
+    return true;
+}
+
+static bool restore_step(struct adoption *ad, uint32_t i, struct err *err)
+{
+    struct run *run = ad->run;
+    const struct store_step *step = &ad->steps[i];
+    enum sched_state state = SCHED_PENDING;
+    enum sched_reason reason = SCHED_NO_REASON;
+    if (!sched_state_from_name(step->status, &state) ||
+        (step->reason != NULL && !sched_reason_from_name(step->reason, &reason))) {
+        return err_set(err, ERR_NEWER, "step '%s' is in a state this version does not know: %s",
+                       step->name, step->status);
+    }
+    uint32_t lost, failed;
+    count_attempts(ad, step->folder, &lost, &failed, &run->steps[i].exit_code);
+    int64_t due = 0;
+    if (state == SCHED_WAITING && reason == SCHED_RETRY) {
+        due = engine_boot(run->engine) + (step->due_ms - engine_wall(run->engine));
+    }
+    run->steps[i].started_ms = step->started_ms;
+    sched_restore(run->sched, i, state, reason, step->attempt, lost, failed, due);
+    if ((state == SCHED_STARTING || state == SCHED_RUNNING) &&
+        !look_at_attempt(ad, i, step->attempt, err)) {
+        return false;
+    }
+    return step->attempt == 0 && state != SCHED_REUSED ? true : load_results(ad, i, err);
+}
+
+static void replay_ends(struct adoption *ad)
+{
+    struct run *run = ad->run;
+    for (uint32_t i = 0; i < ad->step_count; i++) {
+        struct attempt *a = run->steps[i].attempt;
+        if (!ad->looked[i] || ad->found[i] == EXEC_RUNNING) {
+            continue;
+        }
+        if (ad->found[i] == EXEC_NEVER_STARTED) {
+            uint32_t number = a->number;
+            run->steps[i].attempt = NULL;
+            free(a);
+            sched_never_started(run->sched, i, number, engine_boot(run->engine));
+        } else {
+            finish_attempt(a, &ad->ends[i]);
+        }
+    }
+}
+
+static bool restore_run(struct adoption *ad, struct err *err)
+{
+    struct run *run = ad->run;
+    if (ad->step_count != run->pipeline->step_count) {
+        return err_set(err, ERR_CORRUPT,
+                       "run %s has %zu recorded steps, but its recorded pipeline has %u", run->id,
+                       ad->step_count, run->pipeline->step_count);
+    }
+    ad->ends = arena_array(&ad->arena, ad->step_count + 1, sizeof(*ad->ends));
+    ad->found = arena_array(&ad->arena, ad->step_count + 1, sizeof(*ad->found));
+    ad->looked = arena_array(&ad->arena, ad->step_count + 1, sizeof(*ad->looked));
+    make_scheduler(run);
+    for (uint32_t i = 0; i < ad->step_count; i++) {
+        if (!restore_step(ad, i, err)) {
+            return false;
+        }
+    }
+    if (ad->record.cancelling) {
+        sched_restore_cancelled(run->sched);
+    }
+    sched_start(run->sched, engine_boot(run->engine));
+    replay_ends(ad);
+    return true;
+}
+
+static bool adopt(struct adoption *ad, struct err *err)
+{
+    struct run *run = ad->run;
+    struct engine *e = run->engine;
+    set_file(run, ad->record.file);
+    run->number = ad->record.number;
+    run->created_ms = ad->record.created_ms;
+    run->started_ms = ad->record.started_ms;
+    run->params = dag_bind_json(run->pipeline, ad->record.params, strlen(ad->record.params),
+                                &run->arena, err);
+    if (run->params == NULL || !set_trigger(run, ad->record.trigger, err)) {
+        return err_wrap(err, "run %s: recorded values", run->id);
+    }
+    if (!file_make_dirs(run->dir, 0700, err) || !take_lock(run, err)) {
+        return false;
+    }
+    /* Read again under the lock: what was read before it may be of an engine that was still at
+     * work. */
+    if (!read_records(ad, e, run->id, err)) {
+        return false;
+    }
+    enum sched_run_state state;
+    if (sched_run_state_from_name(ad->record.status, &state) && sched_run_state_ended(state)) {
+        return err_set(err, ERR_EXISTS, "run %s has ended already: it %s", run->id,
+                       state == SCHED_RUN_CANCELLED ? "was cancelled" : ad->record.status);
+    }
+    run->state = state;
+    run->words = words_open(run, err);
+    return run->words != NULL && launch_secrets(e, run, err) && restore_run(ad, err);
+}
+
+bool engine_adopt_run(struct engine *e, const char *id, struct err *err)
+{
+    struct adoption ad = {.arena = ARENA_INIT};
+    struct dag_pipeline *pipeline = NULL;
+    bool ok = read_records(&ad, e, id, err) && (pipeline = parse_recorded(&ad.record, err)) != NULL;
+    if (ok) {
+        ad.run = run_new(e, pipeline, id);
+        ok = adopt(&ad, err);
+        if (ok) {
+            own(e, ad.run);
+        } else {
+            run_free(ad.run);
+        }
+    }
+    arena_done(&ad.arena);
+    return ok;
+}

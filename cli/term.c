@@ -12,8 +12,9 @@
 #include <unistd.h>
 #include <wchar.h>
 
-#define ESCAPED_MAX (64UL << 20) /* bytes of one escaped text; texts are bounded where they arise  \
-                                  */
+#define ESCAPED_MAX                                                                                \
+    (64UL << 20) /* bytes of one escaped text; texts are bounded where they arise                  \
+                  */
 
 /* clang-format off */
 static const char *const STYLES[TERM_STYLE_COUNT] = {

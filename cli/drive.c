@@ -1,0 +1,188 @@
+/*
+ * drive.c - see drive.h. Signals arrive on the engine's loop: the first SIGINT or SIGTERM cancels,
+ * the second kills; SIGHUP means that nobody looks any more, and the run goes on.
+ */
+#include "cli/drive.h"
+
+#include "base/mem.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define TICK_US 250000
+
+static void stop(struct drive *d)
+{
+    struct err err = ERR_INIT;
+    char actor[32];
+    bool kill = d->signals > 1;
+    if (kill)
+        live_say(&d->live, "killing what still runs");
+    else
+        live_say(&d->live,
+                 "cancelling: running steps are asked to end and have their grace time; once more "
+                 "kills them");
+    if (!engine_cancel(d->engine, d->id, cli_actor(actor), kill, &err) && err.code != ERR_EXISTS)
+        live_say(&d->live, "%s", err.msg);
+}
+
+static void on_stop(void *arg, int signo)
+{
+    (void)signo;
+    struct drive *d = arg;
+    d->signals++;
+    if (d->id[0])
+        stop(d);
+}
+
+static void on_hang_up(void *arg, int signo)
+{
+    (void)signo;
+    struct drive *d = arg;
+    live_hang_up(&d->live);
+}
+
+static void on_tick(void *arg, int signo)
+{
+    (void)signo;
+    struct drive *d = arg;
+    live_tick(&d->live);
+}
+
+/* A reader of our output that went away must not end the run. A handler, and not SIG_IGN, so that
+ * steps start with the default. */
+static void on_pipe(int signo)
+{
+    (void)signo;
+}
+
+static bool watch_signals(struct drive *d, struct err *err)
+{
+    static const struct {
+        int signo;
+        void (*cb)(void *arg, int signo);
+    } SIGNALS[] = {{SIGINT, on_stop}, {SIGTERM, on_stop}, {SIGHUP, on_hang_up}, {SIGALRM, on_tick}};
+    struct sigaction action = {.sa_handler = on_pipe};
+    sigaction(SIGPIPE, &action, NULL);
+    for (size_t i = 0; i < COUNT_OF(SIGNALS); i++)
+        if (!engine_on_signal(d->engine, SIGNALS[i].signo, SIGNALS[i].cb, d, err))
+            return false;
+    return true;
+}
+
+static void tick_every(long microseconds)
+{
+    struct itimerval every = {.it_interval.tv_usec = microseconds,
+                              .it_value.tv_usec = microseconds};
+    setitimer(ITIMER_REAL, &every, NULL);
+}
+
+bool drive_open(struct drive *d, struct cli *c, struct err *err)
+{
+    *d = (struct drive){.c = c};
+    live_init(&d->live, c);
+    struct engine_conf conf = {
+        .data_dir = cli_data_dir(c),
+        .storage_url = cli_storage(c),
+        .jobs = (int)args_count(&c->args, "jobs", 0),
+        .observe = live_event,
+        .observe_arg = &d->live,
+    };
+    d->engine = engine_open(&conf, err);
+    return d->engine && watch_signals(d, err);
+}
+
+void drive_begin(struct drive *d, const char *id, const char *verb)
+{
+    memcpy(d->id, id, sizeof(d->id));
+    memcpy(d->live.id, id, sizeof(d->live.id));
+    AUTO_ARENA struct arena a = ARENA_INIT;
+    struct store_run run;
+    struct err err = ERR_INIT;
+    if (!d->c->json && !d->c->quiet && store_get_run(engine_store(d->engine), id, &a, &run, &err)) {
+        printf("%s %s%s#%" PRId64 "%s (%s)\n", verb, term_on(d->c->colour, TERM_STRONG),
+               term_safe(&a, run.pipeline), run.number, term_off(d->c->colour, TERM_STRONG), id);
+        fflush(stdout);
+    }
+    if (d->signals > 0)
+        stop(d); /* asked for while the run was being made */
+}
+
+static int exit_code(const struct drive *d, enum sched_run_state state, enum sched_reason reason)
+{
+    if (state == SCHED_RUN_SUCCEEDED)
+        return EXIT_DONE;
+    if (reason == SCHED_TIMEOUT)
+        return EXIT_TIMEOUT;
+    if (state == SCHED_RUN_CANCELLED && d->signals > 0)
+        return EXIT_INTERRUPTED;
+    return EXIT_RUN_FAILED;
+}
+
+static void print_end(struct drive *d, struct err *err)
+{
+    AUTO_ARENA struct arena a = ARENA_INIT;
+    struct store *s = engine_store(d->engine);
+    struct store_run run;
+    if (!store_get_run(s, d->id, &a, &run, err))
+        return;
+    putchar('\n');
+    if (!cli_print_steps(d->c, s, d->id, true, err))
+        return;
+    bool colour = d->c->colour;
+    enum term_style style = term_status_style(run.status);
+    printf("\n%s#%" PRId64 " %s%s%s after %s", term_safe(&a, run.pipeline), run.number,
+           term_on(colour, style), run.status, term_off(colour, style),
+           cli_duration(&a, run.finished_ms - run.created_ms));
+    if (run.reason)
+        printf(": %s", cli_reason_text(run.reason));
+    printf("  (orchctl show %.12s)\n", run.id);
+}
+
+static int stopped_short(struct drive *d, struct err *err)
+{
+    if (d->c->json)
+        return cli_fail(d->c, err);
+    char why[sizeof(err->msg)];
+    memcpy(why, err->msg, sizeof(why));
+    snprintf(err->msg, sizeof(err->msg),
+             "%.700s\nThe run is not over: steps that run go on under their supervisors. When the "
+             "trouble is gone: orchctl resume %s",
+             why, d->id);
+    return cli_fail(d->c, err);
+}
+
+int drive_to_end(struct drive *d)
+{
+    struct err err = ERR_INIT;
+    if (d->live.redraw)
+        tick_every(TICK_US);
+    bool ended = engine_turn_until_ended(d->engine, &err);
+    tick_every(0);
+    live_clear(&d->live);
+    if (!ended)
+        return stopped_short(d, &err);
+    enum sched_reason reason = SCHED_NO_REASON;
+    enum sched_run_state state = engine_run_state(d->engine, d->id, &reason);
+    if (d->c->json) {
+        json_t *run = engine_run_json(engine_store(d->engine), d->id, &err);
+        if (run)
+            cli_print_json(run, true);
+    } else if (!d->c->quiet) {
+        print_end(d, &err);
+    }
+    if (err.code != ERR_NONE)
+        return cli_fail(d->c, &err);
+    return exit_code(d, state, reason);
+}
+
+void drive_close(struct drive *d)
+{
+    live_done(&d->live);
+    if (d->engine)
+        engine_close(d->engine);
+    d->engine = NULL;
+}

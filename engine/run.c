@@ -160,7 +160,8 @@ static int64_t counted_cpu(const struct dag_resources *r)
     return asked > 0 || r->reserve_cpu_milli == 0 ? asked : 1000;
 }
 
-static void make_scheduler(struct run *run)
+/* `elapsed_ms`: how much of the run's timeout an earlier engine has used up. */
+static void make_scheduler(struct run *run, int64_t elapsed_ms)
 {
     const struct dag_pipeline *p = run->pipeline;
     run->defs = mem_array(p->step_count + 1, sizeof(*run->defs));
@@ -189,7 +190,9 @@ static void make_scheduler(struct run *run)
         .count = p->step_count,
         .cpu_milli = jobs * 1000,
         .memory = host_memory(),
-        .timeout_ms = p->timeout_ms,
+        .timeout_ms = p->timeout_ms == 0                ? 0
+                      : p->timeout_ms - elapsed_ms == 0 ? -1
+                                                        : p->timeout_ms - elapsed_ms,
         .seed = strtoull(seed, NULL, 16),
     };
     struct sched_ops ops = {.arg = run, .condition = run_condition};
@@ -396,7 +399,7 @@ static bool prepare_new_run(struct run *run, const struct engine_request *req, s
     if (run->words == NULL) {
         return false;
     }
-    make_scheduler(run);
+    make_scheduler(run, 0);
     return record_new_run(run, req, err);
 }
 
@@ -550,7 +553,12 @@ static void replay_ends(struct adoption *ad)
         if (!ad->looked[i] || ad->found[i] == EXEC_RUNNING) {
             continue;
         }
-        if (ad->found[i] == EXEC_NEVER_STARTED) {
+        /* What is recorded as running has begun, whatever became of its folder. */
+        bool began = sched_step_state(run->sched, i) == SCHED_RUNNING;
+        if (ad->found[i] == EXEC_NEVER_STARTED && began) {
+            struct step_end lost = {.how = STEP_LOST, .exit_code = -1};
+            finish_attempt(a, &lost);
+        } else if (ad->found[i] == EXEC_NEVER_STARTED) {
             uint32_t number = a->number;
             run->steps[i].attempt = NULL;
             free(a);
@@ -559,6 +567,12 @@ static void replay_ends(struct adoption *ad)
             finish_attempt(a, &ad->ends[i]);
         }
     }
+}
+
+static int64_t elapsed(const struct run *run)
+{
+    int64_t since = engine_wall(run->engine) - run->started_ms;
+    return run->started_ms == 0 || since < 0 ? 0 : since;
 }
 
 static bool restore_run(struct adoption *ad, struct err *err)
@@ -572,7 +586,7 @@ static bool restore_run(struct adoption *ad, struct err *err)
     ad->ends = arena_array(&ad->arena, ad->step_count + 1, sizeof(*ad->ends));
     ad->found = arena_array(&ad->arena, ad->step_count + 1, sizeof(*ad->found));
     ad->looked = arena_array(&ad->arena, ad->step_count + 1, sizeof(*ad->looked));
-    make_scheduler(run);
+    make_scheduler(run, elapsed(run));
     for (uint32_t i = 0; i < ad->step_count; i++) {
         if (!restore_step(ad, i, err)) {
             return false;

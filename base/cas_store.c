@@ -1,0 +1,292 @@
+/*
+ * cas_store.c - how one object gets its name. Whatever happens, a name in the store belongs to
+ * complete bytes that are on the disk:
+ *
+ *   a link:  chmod 0444 -> fsync -> digest -> link(name)                       -> fsync folder
+ *   a copy:  write .tmp-* in the store, digesting -> chmod -> fsync -> rename  -> fsync folder
+ *
+ * Folders are synced once for all files of a put (cas_store_sync).
+ */
+#include "base/cas_store.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CHUNK (64 << 10)
+#define OBJECT_MODE 0444
+#define PROC_PATH_SIZE 40
+#define TEMPORARY_SIZE 32
+
+/* "ab/<64 digits>" */
+typedef char object_name[3 + DIGEST_TEXT];
+
+static void name_object(object_name ret, const char *digest)
+{
+    (void)snprintf(ret, sizeof(object_name), "%.2s/%.64s", digest, digest);
+}
+
+static unsigned slot_of(const char *digest)
+{
+    static const char hex[] = "0123456789abcdef";
+    return (unsigned)((strchr(hex, digest[0]) - hex) << 4 | (strchr(hex, digest[1]) - hex));
+}
+
+bool cas_store_open(struct cas_store *s, const char *dir, struct err *err)
+{
+    struct stat st;
+    *s = (struct cas_store){.fd = -1};
+    if (!file_make_dirs(dir, 0755, err))
+        return err_wrap(err, "cannot open the artifact store");
+    s->fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s->fd < 0 || fstat(s->fd, &st) < 0) {
+        (void)err_sys(err, errno, "cannot open the artifact store %s", dir);
+        cas_store_done(s);
+        return false;
+    }
+    s->dev = st.st_dev;
+    return true;
+}
+
+void cas_store_done(struct cas_store *s)
+{
+    mem_close_fd(&s->fd);
+    s->fd = -1;
+}
+
+/* Where the object already stands with `size` bytes. Other bytes under its name are damage: then
+ * the name is to be replaced (`*ret_damaged`). */
+static bool has_object(const struct cas_store *s, const object_name name, int64_t size,
+                       bool *ret_damaged)
+{
+    struct stat st;
+    *ret_damaged = false;
+    if (fstatat(s->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return false;
+    *ret_damaged = !S_ISREG(st.st_mode) || st.st_size != size;
+    return !*ret_damaged;
+}
+
+static bool make_slot(const struct cas_store *s, const char *digest, struct err *err)
+{
+    const char folder[] = {digest[0], digest[1], '\0'};
+    if (mkdirat(s->fd, folder, 0755) < 0)
+        return errno == EEXIST || err_sys(err, errno, "cannot make a folder in the artifact store");
+    if (fsync(s->fd) < 0 && errno != EINVAL)
+        return err_sys(err, errno, "cannot sync the artifact store");
+    return true;
+}
+
+static bool make_temporary_name(char ret[TEMPORARY_SIZE], struct err *err)
+{
+    uint64_t number;
+    if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number))
+        return err_sys(err, errno, "cannot get random bytes");
+    (void)snprintf(ret, TEMPORARY_SIZE, ".tmp-%016llx", (unsigned long long)number);
+    return true;
+}
+
+/* Gives a finished temporary file the name of the object. */
+static bool rename_object(struct cas_store *s, const char *temporary, const char *digest,
+                          struct err *err)
+{
+    object_name name;
+    name_object(name, digest);
+    if (!make_slot(s, digest, err))
+        return false;
+    if (renameat(s->fd, temporary, s->fd, name) < 0)
+        return err_sys(err, errno, "cannot name an object in the artifact store");
+    s->unsynced[slot_of(digest)] = true;
+    return true;
+}
+
+static bool finish_temporary(int fd, struct err *err)
+{
+    if (fchmod(fd, OBJECT_MODE) < 0)
+        return err_sys(err, errno, "cannot make an object read-only");
+    if (fsync(fd) < 0)
+        return err_sys(err, errno, "cannot sync an object");
+    return true;
+}
+
+static bool copy_digesting(int from, int to, char ret_digest[DIGEST_TEXT], struct err *err)
+{
+    unsigned char chunk[CHUNK];
+    struct digest d;
+    off_t at = 0;
+    digest_init(&d);
+    for (;;) {
+        ssize_t got = pread(from, chunk, sizeof(chunk), at);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return err_sys(err, errno, "cannot read");
+        if (got == 0)
+            break;
+        digest_add(&d, chunk, (size_t)got);
+        if (!file_write_all(to, chunk, (size_t)got, err))
+            return err_wrap(err, "artifact store");
+        at += got;
+    }
+    digest_end(&d, ret_digest);
+    return true;
+}
+
+/* Writes a temporary file by copying `from`, or from memory where that is -1, and renames it. */
+static bool store_copy(struct cas_store *s, int from, const void *data, size_t len,
+                       const char *digest, struct err *err)
+{
+    char temporary[TEMPORARY_SIZE], copied[DIGEST_TEXT];
+    if (!make_temporary_name(temporary, err))
+        return false;
+    AUTO_CLOSE int fd = openat(s->fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_sys(err, errno, "cannot write to the artifact store");
+    bool ok;
+    if (from < 0)
+        ok = file_write_all(fd, data, len, err) || err_wrap(err, "artifact store");
+    else
+        ok = copy_digesting(from, fd, copied, err);
+    if (ok && from >= 0 && strcmp(copied, digest) != 0)
+        ok = err_set(err, ERR_INVALID, "it changed while it was being stored");
+    ok = ok && finish_temporary(fd, err) && rename_object(s, temporary, digest, err);
+    if (!ok)
+        (void)unlinkat(s->fd, temporary, 0);
+    return ok;
+}
+
+enum linked { LINK_DONE, LINK_IMPOSSIBLE, LINK_FAILED };
+
+/* Links the inode behind `fd`, not a name that could have changed hands. */
+static enum linked link_object(struct cas_store *s, int fd, const char *digest, bool damaged,
+                               struct err *err)
+{
+    char proc[PROC_PATH_SIZE], temporary[TEMPORARY_SIZE];
+    object_name name;
+    name_object(name, digest);
+    (void)snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+    if (!make_slot(s, digest, err) || !make_temporary_name(temporary, err))
+        return LINK_FAILED;
+    if (linkat(AT_FDCWD, proc, s->fd, damaged ? temporary : name, AT_SYMLINK_FOLLOW) < 0) {
+        static const int impossible[] = {EXDEV, EPERM, EMLINK, ENOENT, EACCES, ENOTSUP};
+        for (size_t i = 0; i < COUNT_OF(impossible); i++) {
+            if (errno == impossible[i])
+                return LINK_IMPOSSIBLE;
+        }
+        if (errno != EEXIST) { /* EEXIST: another put of the same bytes was faster */
+            (void)err_sys(err, errno, "cannot name an object in the artifact store");
+            return LINK_FAILED;
+        }
+    }
+    if (damaged && !rename_object(s, temporary, digest, err)) {
+        (void)unlinkat(s->fd, temporary, 0);
+        return LINK_FAILED;
+    }
+    s->unsynced[slot_of(digest)] = true;
+    return LINK_DONE;
+}
+
+/* Whether the file may become the object itself: nobody else has a name for it, it lies on the
+ * store's file system, and it can be made ours and read-only. Executables are copied, since their
+ * mode is part of a folder's digest and a link would take it from the original. */
+static bool make_linkable(const struct cas_store *s, const struct stat *st, int fd, bool executable)
+{
+    if (st->st_nlink != 1 || st->st_dev != s->dev || executable)
+        return false;
+    if (st->st_uid != geteuid() && fchown(fd, geteuid(), getegid()) < 0)
+        return false;
+    return fchmod(fd, OBJECT_MODE) == 0;
+}
+
+/* Opens for reading exactly what `fd` shows (it may be O_PATH). An owner may have taken himself
+ * the right to read. */
+static int reopen(int fd)
+{
+    char proc[PROC_PATH_SIZE];
+    (void)snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+    int opened = open(proc, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (opened < 0 && errno == EACCES && chmod(proc, OBJECT_MODE) == 0)
+        opened = open(proc, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    return opened;
+}
+
+static bool store_open_file(struct cas_store *s, int fd, const struct stat *st, bool executable,
+                            char digest[DIGEST_TEXT], int64_t *ret_size, struct err *err)
+{
+    object_name name;
+    bool damaged;
+    bool linkable = make_linkable(s, st, fd, executable);
+    if (linkable && fsync(fd) < 0)
+        return err_sys(err, errno, "cannot sync it");
+    if (!digest_file(fd, digest, ret_size, err))
+        return false;
+    name_object(name, digest);
+    if (has_object(s, name, *ret_size, &damaged)) {
+        s->unsynced[slot_of(digest)] = true; /* who named it may not have synced the name yet */
+        return true;
+    }
+    if (linkable) {
+        enum linked linked = link_object(s, fd, digest, damaged, err);
+        if (linked != LINK_IMPOSSIBLE)
+            return linked == LINK_DONE;
+    }
+    return store_copy(s, fd, NULL, 0, digest, err);
+}
+
+bool cas_store_file(struct cas_store *s, struct cas_source *from, char ret_digest[DIGEST_TEXT],
+                    int64_t *ret_size, struct err *err)
+{
+    struct stat st, after;
+    char digest[DIGEST_TEXT];
+    int64_t size = 0;
+    AUTO_CLOSE int fd = reopen(from->fd);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return err_sys(err, errno, "cannot read '%s'", from->name);
+    from->executable = (st.st_mode & S_IXUSR) != 0;
+    if (!store_open_file(s, fd, &st, from->executable, digest, &size, err))
+        return err_wrap(err, "cannot store '%s'", from->name);
+    if (fstat(fd, &after) < 0 || after.st_size != size ||
+        after.st_mtim.tv_sec != st.st_mtim.tv_sec || after.st_mtim.tv_nsec != st.st_mtim.tv_nsec)
+        return err_set(err, ERR_INVALID, "'%s' changed while it was being stored", from->name);
+    memcpy(ret_digest, digest, sizeof(digest));
+    *ret_size = size;
+    return true;
+}
+
+bool cas_store_bytes(struct cas_store *s, const void *data, size_t len,
+                     char ret_digest[DIGEST_TEXT], struct err *err)
+{
+    char digest[DIGEST_TEXT];
+    object_name name;
+    bool damaged;
+    digest_bytes(data, len, digest);
+    name_object(name, digest);
+    if (has_object(s, name, (int64_t)len, &damaged))
+        s->unsynced[slot_of(digest)] = true;
+    else if (!store_copy(s, -1, data, len, digest, err))
+        return false;
+    memcpy(ret_digest, digest, sizeof(digest));
+    return true;
+}
+
+bool cas_store_sync(struct cas_store *s, struct err *err)
+{
+    for (unsigned i = 0; i < COUNT_OF(s->unsynced); i++) {
+        char folder[3];
+        if (!s->unsynced[i])
+            continue;
+        (void)snprintf(folder, sizeof(folder), "%02x", i & 0xFF);
+        AUTO_CLOSE int fd = openat(s->fd, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL))
+            return err_sys(err, errno, "cannot sync the artifact store");
+        s->unsynced[i] = false;
+    }
+    return true;
+}

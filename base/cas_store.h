@@ -1,0 +1,39 @@
+/*
+ * cas_store.h - private to cas*.c: a store that is open for putting.
+ */
+#ifndef BASE_CAS_STORE_H
+#define BASE_CAS_STORE_H
+
+#include "base/digest.h"
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct cas_store {
+    int fd; /* owned; the folder of the store */
+    dev_t dev;
+    bool unsynced[256]; /* sub-folders that got a new name since the last sync */
+};
+
+/* A file to be stored: `fd` may be O_PATH; `name` is for messages. */
+struct cas_source {
+    int fd;
+    const char *name;
+    bool executable;
+};
+
+/* Opens the store, making it where it is missing. */
+bool cas_store_open(struct cas_store *s, const char *dir, struct err *err) MUST_CHECK;
+void cas_store_done(struct cas_store *s);
+
+/* Stores a regular file, by a hard link where that is safe, else by a copy. Its name is durable
+ * after cas_store_sync(). `from->executable` is set. */
+bool cas_store_file(struct cas_store *s, struct cas_source *from, char ret_digest[DIGEST_TEXT],
+                    int64_t *ret_size, struct err *err) MUST_CHECK;
+bool cas_store_bytes(struct cas_store *s, const void *data, size_t len,
+                     char ret_digest[DIGEST_TEXT], struct err *err) MUST_CHECK;
+bool cas_store_sync(struct cas_store *s, struct err *err) MUST_CHECK;
+
+#endif

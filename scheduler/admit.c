@@ -2,11 +2,10 @@
  * admit.c - which ready steps may start now.
  *
  * The order is priority, then index. The first ready step starts as soon as it fits into what is
- * free. While it does not, it reserves its share of the capacity, and steps behind it may start
- * only beside that share: what they take together, plus what it needs, stays within the capacity.
- * So small steps use what would lie idle, and a big step waits at most for those that ran when it
- * came to the front, however many small ones keep coming. With one cpu each (`-j N`) this is plain
- * order.
+ * free. While it does not, steps behind it may start only beside its share: what such overtakers
+ * take, all together, plus what it needs stays within the capacity. So small steps use what would
+ * lie idle, and a big step waits at most for those that ran when it came to the front, however many
+ * small ones keep coming. With one cpu each (`-j N`) this is plain order.
  */
 #include "scheduler/internal.h"
 
@@ -29,7 +28,6 @@ void sched_admit_init(struct sched *s)
     const struct sched_def *def = &s->def;
     assert(def->cpu_milli > 0 && def->memory >= 0);
     s->least_cpu = def->cpu_milli;
-    s->reserved.step = SCHED_NO_STEP;
     for (uint32_t i = 0; i < def->count; i++) {
         const struct sched_step *step = &def->steps[i];
         struct sched_node *n = &s->nodes[i];
@@ -53,11 +51,11 @@ void sched_admit_give_back(struct sched *s, struct sched_node *n)
     s->held_cpu -= n->cpu;
     s->held_memory -= n->memory;
     assert(s->held_cpu >= 0 && s->held_memory >= 0);
-    if (n->beside != 0 && n->beside == s->reserved.number) {
-        s->reserved.cpu -= n->cpu;
-        s->reserved.memory -= n->memory;
+    if (n->overtook) {
+        s->beside_cpu -= n->cpu;
+        s->beside_memory -= n->memory;
     }
-    n->beside = 0;
+    n->overtook = false;
 }
 
 /* Where memory is not bounded, every step's clamped share of it is 0. */
@@ -69,17 +67,8 @@ static bool fits(const struct sched *s, const struct sched_node *n)
 static bool fits_beside(const struct sched *s, const struct sched_node *first,
                         const struct sched_node *n)
 {
-    return s->reserved.cpu + first->cpu + n->cpu <= s->def.cpu_milli &&
-           s->reserved.memory + first->memory + n->memory <= s->def.memory;
-}
-
-static void reserve(struct sched *s, uint32_t step)
-{
-    if (s->reserved.step == step)
-        return;
-    s->reserved.step = step;
-    s->reserved.number++;
-    s->reserved.cpu = s->reserved.memory = 0;
+    return s->beside_cpu + first->cpu + n->cpu <= s->def.cpu_milli &&
+           s->beside_memory + first->memory + n->memory <= s->def.memory;
 }
 
 static void start(struct sched *s, struct sched_node *n)
@@ -94,7 +83,6 @@ static void start_beside(struct sched *s, struct sched_node *first)
 {
     struct heap_node *kept[LOOK_BEHIND];
     size_t count = 0;
-    reserve(s, sched_index(s, first));
     if (s->held_cpu + s->least_cpu > s->def.cpu_milli)
         return;
     heap_remove(&s->ready, &first->at);
@@ -105,9 +93,9 @@ static void start_beside(struct sched *s, struct sched_node *first)
             continue;
         }
         start(s, n);
-        n->beside = s->reserved.number;
-        s->reserved.cpu += n->cpu;
-        s->reserved.memory += n->memory;
+        n->overtook = true;
+        s->beside_cpu += n->cpu;
+        s->beside_memory += n->memory;
     }
     heap_push(&s->ready, &first->at);
     for (size_t i = 0; i < count; i++)
@@ -119,11 +107,8 @@ void sched_admit(struct sched *s)
     if (s->stop != SCHED_STOP_NONE)
         return;
     struct heap_node *at;
-    while ((at = heap_first(&s->ready)) && fits(s, NODE(at))) {
-        if (sched_index(s, NODE(at)) == s->reserved.step)
-            reserve(s, SCHED_NO_STEP);
+    while ((at = heap_first(&s->ready)) && fits(s, NODE(at)))
         start(s, NODE(at));
-    }
     if (at)
         start_beside(s, NODE(at));
 }

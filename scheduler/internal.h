@@ -14,8 +14,6 @@
 
 #include <stddef.h>
 
-#define SCHED_NO_STEP UINT32_MAX
-
 /* What a step knows of its needs. Bits flow along the edges as steps end, so that a question over
  * all transitive needs is a look at one word. A failure under continue_on_error sets none. */
 enum {
@@ -31,10 +29,10 @@ struct sched_node {
     int64_t cpu, memory; /* what it takes while it holds capacity: clamped to the capacity */
     int64_t due_ms;      /* waiting for a retry: when it is ready again */
     uint32_t attempts, lost, retries;
-    uint32_t open;   /* edges to needs that have not ended */
-    uint32_t beside; /* the reservation beside which it was started (admit.c); 0 = none */
+    uint32_t open; /* edges to needs that have not ended */
     enum sched_state state;
     enum sched_reason reason;
+    bool overtook;  /* holds capacity, and was started past a step that did not fit (admit.c) */
     unsigned below; /* SCHED_BELOW_*, SCHED_NEED_BAD */
 };
 
@@ -66,11 +64,8 @@ struct sched {
     struct heap ready; /* by priority, then index */
     struct heap due;   /* steps that wait for a retry, by due_ms */
     int64_t held_cpu, held_memory;
-    int64_t least_cpu; /* no step takes less */
-    struct {           /* see admit.c */
-        uint32_t step, number;
-        int64_t cpu, memory;
-    } reserved;
+    int64_t least_cpu;                 /* no step takes less */
+    int64_t beside_cpu, beside_memory; /* of what is held: by steps that overtook */
 
     struct sched_action *actions;
     size_t action_head, action_count, action_cap;

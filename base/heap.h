@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct heap_node {
     size_t at; /* position + 1; 0 = in no heap */
@@ -26,6 +27,8 @@ struct heap_node *heap_pop(struct heap *h);               /* NULL where empty */
 void heap_remove(struct heap *h, struct heap_node *node); /* no effect where it is in no heap */
 void heap_moved(struct heap *h, struct heap_node *node);  /* call after its order changed */
 
-#define heap_item(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
+/* The item of a node; in a comparison, `type` is `const struct x`. (By way of an integer, since the
+ * node may be const where the compiler watches casts.) */
+#define heap_item(node, type, member) ((type *)((uintptr_t)(node)-offsetof(type, member)))
 
 #endif

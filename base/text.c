@@ -281,7 +281,7 @@ bool text_double(const char *text, double *ret)
 const char *text_format_double(double value, char out[32])
 {
     locale_t before = use_c_locale();
-    if (fabs(value) < 1e15 && value == floor(value)) {
+    if (fabs(value) < 1e15 && value == (double)(int64_t)value) {
         (void)snprintf(out, 32, "%.0f", value);
     } else {
         for (int digits = 1; digits <= 17; digits++) {

@@ -49,9 +49,9 @@ static bool read_secret(struct engine *e, struct run *run, const char *name, con
     const char *given = getenv(variable);
     bool found = given != NULL;
     if (found ? !buf_adds(&value, given) : !read_secret_file(e, name, &value, &found, err)) {
-        return err->code != ERR_NONE ||
-               err_set(err, ERR_LIMIT, "secret %s is longer than %ld bytes", name,
-                       LIMIT_SECRET_SIZE);
+        return err->code != ERR_NONE ? false
+                                     : err_set(err, ERR_LIMIT, "secret %s is longer than %ld bytes",
+                                               name, LIMIT_SECRET_SIZE);
     }
     if (!found) {
         return err_set(err, ERR_NOT_FOUND,

@@ -25,7 +25,7 @@ static void stop(struct drive *d)
         live_say(&d->live,
                  "cancelling: running steps are asked to end and have their grace time; once more "
                  "kills them");
-    if (!engine_cancel(d->engine, d->id, cli_actor(actor), kill, &err) && err.code != ERR_EXISTS)
+    if (!engine_cancel(d->engine, d->id, cli_actor(actor), kill, &err) && err.code != ERR_NOT_FOUND)
         live_say(&d->live, "%s", err.msg);
 }
 

@@ -99,8 +99,8 @@ int cli_usage(struct cli *c, const char *fmt, ...)
     err_set(&err, ERR_USAGE, "%s", text);
     int code = cli_fail(c, &err);
     if (!c->json && c->verb)
-        fprintf(stderr, "Usage: orchctl %s [OPTION]... %s\n'orchctl %s --help' says more.\n",
-                c->verb->name, c->verb->usage, c->verb->name);
+        fprintf(stderr, "Usage: orchctl %s [OPTION]...%s%s\n'orchctl %s --help' says more.\n",
+                c->verb->name, *c->verb->usage ? " " : "", c->verb->usage, c->verb->name);
     return code;
 }
 

@@ -116,7 +116,7 @@ void cli_help(struct buf *ret, int width)
     options_wrap(ret, buf_str(&words), 2, 2, width);
     buf_adds(ret, "\nOptions of every verb\n");
     options_help(CLI_COMMON_OPTIONS, width, ret);
-    buf_adds(ret, "      --version             print the version\n\n");
+    buf_adds(ret, "      --version           print the version\n\n");
     options_wrap(ret,
                  "A RUN is an id, the beginning of one (4 digits or more), NAME#N, or last. A FILE "
                  "ends in .yaml or .yml or holds a /.",

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -178,6 +179,13 @@ static int on_busy(void *arg, int count)
     return 1;
 }
 
+/* Before SQLite's first use: its memory statistics cost a lock for each allocation. Fails harmlessly
+ * where somebody else in the process has used it before. */
+static void configure_library(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static int on_wal(void *arg, sqlite3 *sql, const char *name, int pages)
 {
     (void)sql, (void)name;
@@ -307,6 +315,8 @@ static bool open_for_writing(struct sqlite_db *db, const struct store_target *ta
 
 struct sqlite_db *sqlite_open_file(const struct store_target *target, struct err *err)
 {
+    static pthread_once_t configured = PTHREAD_ONCE_INIT;
+    pthread_once(&configured, configure_library);
     struct sqlite_db *db = mem_alloc(sizeof *db);
     struct stat st;
     bool ok, fresh = false;

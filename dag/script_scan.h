@@ -1,0 +1,116 @@
+/*
+ * script_scan.h - private to script_scan.c, script_word.c and script_doc.c: the state of a scan.
+ *
+ * The scan copies the text to `out` and keeps a stack of frames: what the shell is inside of. An
+ * expression becomes "${v}", ${v} or '"${v}"' by the frame it stands in. Where shells differ, or
+ * where the context cannot be known without running the script, the scan is `lost`: it goes on
+ * copying, and an expression behind that place is an error. So what is accepted is always right.
+ *
+ *   COMMANDS   the script, $( ), ( ), case: words, comments, here-documents
+ *   QUOTED     "…"
+ *   PARAM      ${…}    no expressions inside: rules of quoting differ
+ *   ARITH      $((…))  no expressions inside: a value would be evaluated
+ *   HEREDOC    the body of an unquoted here-document
+ *
+ * '…', comments and `…` without expressions are passed over in one go.
+ */
+#ifndef DAG_SCRIPT_SCAN_H
+#define DAG_SCRIPT_SCAN_H
+
+#include "dag/script.h"
+
+#define SCRIPT_DEPTH LIMIT_EXPR_DEPTH /* frames */
+#define SCRIPT_DOCS 16                /* here-documents announced on one line */
+
+enum frame_kind {
+    FRAME_TOP,
+    FRAME_SUBST,    /* $( ), <( ), >( ) */
+    FRAME_BACKTICK, /* `…` outside quotes that holds an expression */
+    FRAME_PAREN,    /* ( ) */
+    FRAME_LIST,     /* a=( ), @( ): words that are no commands */
+    FRAME_CASE,     /* from the word case to esac */
+    FRAME_TEST,     /* [[ ]] */
+    FRAME_QUOTED,
+    FRAME_PARAM,
+    FRAME_ARITH,
+    FRAME_HEREDOC,
+    FRAME_COUNT
+};
+
+enum case_step { CASE_WORD, CASE_IN, CASE_PATTERN, CASE_BODY };
+
+struct frame {
+    enum frame_kind kind;
+    size_t end; /* BACKTICK, HEREDOC: where it ends, whatever is open inside */
+    enum case_step step;
+    bool pattern_start; /* CASE: `esac` or '(' may stand here */
+    bool arithmetic;    /* PAREN: opened by ((; TEST: holds -eq or its kin */
+    bool data_is_code;  /* HEREDOC: read by a shell */
+    unsigned parens;    /* ARITH */
+    size_t expr_at;     /* TEST: an expression inside; SIZE_MAX = none */
+
+    /* words of a COMMANDS frame */
+    bool in_word;
+    bool mixed;       /* the word holds quotes or expansions: no keyword */
+    size_t word;      /* where it begins */
+    bool command;     /* the next word may be a reserved one */
+    bool name;        /* the next word may be the name of the command */
+    bool skip;        /* the next word is the name of a function */
+    const char *runs; /* eval and its kin: arguments are code; NULL = no */
+    int shell;        /* 1: a shell's name was seen, 2: and -c: the next word is code */
+};
+
+struct doc {
+    char *delimiter; /* owned */
+    bool quoted, strip, code;
+    unsigned level; /* substitutions around it */
+};
+
+struct scan {
+    struct arena *arena;
+    const struct expr_source *src;
+    const struct expr_names *names;
+    struct diags *diags;
+    const char *text;
+    size_t len, pos;
+    size_t limit; /* the end of the innermost frame that has one, or len */
+    struct buf out;
+    const struct dag_expr **exprs; /* owned */
+    size_t count, cap;
+    struct frame stack[SCRIPT_DEPTH];
+    unsigned depth; /* frames */
+    struct doc docs[SCRIPT_DOCS];
+    unsigned doc_count, doc_next;
+    const char *lost; /* why the context is no longer known; NULL = it is */
+    size_t lost_at;
+    bool failed;
+};
+
+/* ---- script_scan.c */
+struct frame *scan_top(struct scan *s);
+bool scan_is_commands(enum frame_kind kind);
+struct frame *scan_push(struct scan *s, enum frame_kind kind);
+void scan_pop(struct scan *s);
+void scan_lose(struct scan *s, const char *why);
+bool scan_sees(const struct scan *s, const char *what);
+void scan_copy(struct scan *s, size_t count);
+/* Copies verbatim up to `to`; an expression there is an error with `message`. */
+void scan_copy_plain(struct scan *s, size_t to, const char *message, const char *hint);
+/* How many substitutions are open. */
+unsigned scan_level(const struct scan *s);
+bool scan_error(struct scan *s, size_t at, const char *hint, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
+
+/* ---- script_word.c */
+void word_begin(struct scan *s); /* a character of a word is next */
+void word_mixed(struct scan *s); /* a quote or an expansion is next */
+void word_end(struct scan *s);   /* something that ends a word is next */
+void word_command_start(struct frame *f);
+bool word_is_subscript(const struct scan *s, const struct frame *f);
+
+/* ---- script_doc.c */
+void doc_announce(struct scan *s);  /* at << */
+void doc_begin_all(struct scan *s); /* behind the end of a line */
+void doc_close(struct scan *s);     /* at the end of the body of a HEREDOC frame */
+
+#endif

@@ -131,10 +131,14 @@ const char *cli_local_time(struct arena *a, int64_t wall_ms)
     return arena_strdup(a, out);
 }
 
+/* As precise as a person cares: 87ms, 3.2s, 2m5s. */
 const char *cli_duration(struct arena *a, int64_t ms)
 {
+    if (ms < 0)
+        return "-";
     char out[32];
-    return ms < 0 ? "-" : arena_strdup(a, text_format_duration(ms, out));
+    int64_t unit = ms < 1000 ? 1 : ms < 60000 ? 100 : 1000;
+    return arena_strdup(a, text_format_duration((ms + unit / 2) / unit * unit, out));
 }
 
 const char *cli_size(struct arena *a, int64_t bytes)

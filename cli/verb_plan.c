@@ -139,8 +139,10 @@ int cli_plan(struct cli *c, const struct engine_request *req, const char *path)
     AUTO_ARENA struct arena a = ARENA_INIT;
     struct err err = ERR_INIT;
     struct store *store = NULL;
-    if ((req->from || req->only_count > 0) && !(store = cli_open_store(c, &err)))
+    if ((req->from || req->only_count > 0) && !(store = cli_open_store(c, &err)) &&
+        err.code != ERR_UNAVAILABLE) /* without a record, the plan itself says what it lacks */
         return cli_fail(c, &err);
+    err = ERR_INIT;
     struct engine_plan_step *plan;
     int code = EXIT_DONE;
     if (engine_plan(store, req, &a, &plan, &err))

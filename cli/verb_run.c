@@ -96,7 +96,11 @@ static int wait_for_child(struct cli *c, pid_t child, int pipe_fd)
     int status;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
-    return WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : EXIT_INTERNAL;
+    if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
+        return WEXITSTATUS(status); /* it has said why */
+    struct err err = ERR_INIT;
+    err_set(&err, ERR_INTERNAL, "the orchctl in the background died before it had made the run");
+    return cli_fail(c, &err);
 }
 
 /* ---- in the foreground or in the child */

@@ -10,10 +10,12 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define INTERRUPTED_TOLD 5
+
 /* clang-format off */
 static const struct table_column COLUMNS[] = {
     {"RUN", false, false}, {"ID", false, false}, {"STATUS", false, false}, {"CREATED", false, false}, {"DURATION", true, false},
-    {"STEPS", true, false}, {"", false, true},
+    {"STEPS", true, false},
 };
 /* clang-format on */
 
@@ -35,8 +37,18 @@ static void print_run(struct cli *c, struct arena *a, struct table *t, const str
     table_cell(t, 3, cli_local_time(a, run->created_ms), TERM_PLAIN);
     table_cell(t, 4, cli_duration(a, run_duration(run, interrupted)), TERM_PLAIN);
     table_cell(t, 5, arena_printf(a, "%" PRIu32, run->step_count), TERM_PLAIN);
-    table_cell(t, 6, interrupted ? arena_printf(a, "orchctl resume %.12s", run->id) : "",
-               TERM_PLAIN);
+}
+
+static void print_interrupted(struct cli *c, struct arena *a, const struct store_run *runs,
+                              size_t count)
+{
+    size_t told = 0;
+    for (size_t i = 0; i < count && told < INTERRUPTED_TOLD; i++) {
+        if (!cli_interrupted(c, &runs[i]))
+            continue;
+        printf("%s%s#%" PRId64 " is interrupted: orchctl resume %.12s\n", told++ ? "" : "\n",
+               term_safe(a, runs[i].pipeline), runs[i].number, runs[i].id);
+    }
 }
 
 static int print_list(struct cli *c, const struct store_list *list, struct store *s)
@@ -62,6 +74,7 @@ static int print_list(struct cli *c, const struct store_list *list, struct store
     for (size_t i = 0; i < count; i++)
         print_run(c, &a, t, &runs[i]);
     table_print_free(t);
+    print_interrupted(c, &a, runs, count);
     return EXIT_DONE;
 }
 

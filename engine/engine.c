@@ -166,6 +166,8 @@ static void record_run(struct turn *t, struct effect *effect)
     if (act->run_state == SCHED_RUN_RUNNING && run->started_ms == 0) {
         run->started_ms = now;
     }
+    /* A resumed run says again what it is; that is told, but not recorded twice. */
+    bool news = run->state != act->run_state;
     run->state = act->run_state;
     run->reason = act->reason;
     effect->event = (struct engine_event){
@@ -179,7 +181,9 @@ static void record_run(struct turn *t, struct effect *effect)
         .counts = sched_counts(run->sched),
         .step_count = run->pipeline->step_count,
     };
-    store_add_run_state(t->batch, now, run->id, effect->event.status, effect->event.reason);
+    if (news) {
+        store_add_run_state(t->batch, now, run->id, effect->event.status, effect->event.reason);
+    }
     t->urgent = true;
 }
 

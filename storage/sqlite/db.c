@@ -179,8 +179,8 @@ static int on_busy(void *arg, int count)
     return 1;
 }
 
-/* Before SQLite's first use: its memory statistics cost a lock for each allocation. Fails harmlessly
- * where somebody else in the process has used it before. */
+/* Before SQLite's first use: its memory statistics cost a lock for each allocation. Fails
+ * harmlessly where somebody else in the process has used it before. */
 static void configure_library(void)
 {
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);

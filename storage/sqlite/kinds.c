@@ -89,13 +89,19 @@ static const char empty_tables[] =
 // clang-format on
 
 /* One more statement of this commit; a test lets the n-th fail. */
+static bool may_go_on(struct sqlite_db *db, struct err *err)
+{
+    db->ran++;
+    return db->ran != db->tuning.fail_at ||
+           err_set(err, ERR_IO, "%s: statement %d fails on purpose", db->path, db->ran);
+}
+
 static bool step_done(struct sqlite_db *db, sqlite3_stmt *stmt, struct err *err)
 {
-    if (db->tuning.fail_at && ++db->ran == db->tuning.fail_at) {
-        sqlite3_reset(stmt);
-        return err_set(err, ERR_IO, "%s: statement %d fails on purpose", db->path, db->ran);
-    }
-    return sqlite_step(db, stmt, err) == SQLITE_DONE;
+    if (may_go_on(db, err))
+        return sqlite_step(db, stmt, err) == SQLITE_DONE;
+    sqlite3_reset(stmt);
+    return false;
 }
 
 static void bind_text(sqlite3_stmt *stmt, int at, struct store_text text)
@@ -305,7 +311,7 @@ bool sqlite_commit_batches(struct store_db *base, struct store_batch *const *bat
     bool ok = read_head(db, &head, err);
     for (size_t i = 0; ok && i < count; i++)
         ok = write_batch(db, batches[i], &head, err);
-    ok = ok && sqlite_commit(db, err);
+    ok = ok && may_go_on(db, err) && sqlite_commit(db, err);
     if (!ok) {
         sqlite_rollback(db);
         sqlite_forget_run_keys(db);

@@ -296,14 +296,18 @@ static bool open_for_writing(struct sqlite_db *db, const struct store_target *ta
 {
     bool fresh;
     int make = target->must_exist ? 0 : SQLITE_OPEN_CREATE;
-    if (!open_handle(db, db->path, SQLITE_OPEN_READWRITE | make, err) ||
-        !check_owner(db, &fresh, err))
+    if (!open_handle(db, db->path, SQLITE_OPEN_READWRITE | make, err))
+        return false;
+    if (sqlite3_db_readonly(db->sql, "main") == 1)
+        return err_set(
+            err, ERR_DENIED,
+            "%s: the database cannot be written: its permissions or its file system do not "
+            "allow it",
+            db->path);
+    if (!check_owner(db, &fresh, err))
         return false;
     if (fresh && target->must_exist)
         return no_database(db, target, err);
-    if (sqlite3_db_readonly(db->sql, "main") == 1)
-        return err_set(err, ERR_DENIED, "%s: the database file cannot be written by this user",
-                       db->path);
     sqlite3_wal_hook(db->sql, on_wal, db); /* replaces the automatic checkpoint: sqlite_rest() */
     return turn_wal_on(db, err) &&
            sqlite_run(db,

@@ -1,6 +1,7 @@
 /*
  * buf.h - a growable byte string with a maximum. Adding past the maximum fails, is remembered
- * (`full`), and leaves what is there: a writer may add many times and check once.
+ * (`full`), and leaves what is there; later additions fail too, so that a text never has a hole in
+ * it, until buf_clear(). A writer may add many times and check once.
  * The data is always followed by a NUL that `len` does not count.
  */
 #ifndef BASE_BUF_H

@@ -74,13 +74,12 @@ static bool has_object(const struct cas_store *s, const object_name name, int64_
     return !*ret_damaged;
 }
 
-static bool make_slot(const struct cas_store *s, const char *digest, struct err *err)
+static bool make_slot(struct cas_store *s, const char *digest, struct err *err)
 {
     const char folder[] = {digest[0], digest[1], '\0'};
     if (mkdirat(s->fd, folder, 0755) < 0)
         return errno == EEXIST || err_sys(err, errno, "cannot make a folder in the artifact store");
-    if (fsync(s->fd) < 0 && errno != EINVAL)
-        return err_sys(err, errno, "cannot sync the artifact store");
+    s->new_slots = true;
     return true;
 }
 
@@ -276,6 +275,13 @@ bool cas_store_bytes(struct cas_store *s, const void *data, size_t len,
     return true;
 }
 
+static bool sync_folder(int fd, struct err *err)
+{
+    if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL)) /* EINVAL: it has nothing to sync */
+        return err_sys(err, errno, "cannot sync the artifact store");
+    return true;
+}
+
 bool cas_store_sync(struct cas_store *s, struct err *err)
 {
     for (unsigned i = 0; i < COUNT_OF(s->unsynced); i++) {
@@ -284,9 +290,12 @@ bool cas_store_sync(struct cas_store *s, struct err *err)
             continue;
         (void)snprintf(folder, sizeof(folder), "%02x", i & 0xFF);
         AUTO_CLOSE int fd = openat(s->fd, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL))
-            return err_sys(err, errno, "cannot sync the artifact store");
+        if (!sync_folder(fd, err))
+            return false;
         s->unsynced[i] = false;
     }
+    if (s->new_slots && !sync_folder(s->fd, err))
+        return false;
+    s->new_slots = false;
     return true;
 }

@@ -203,8 +203,8 @@ static void print_head(const char *file, const struct diag *item, const struct c
         (void)fprintf(out, ":%u", item->pos.line);
     if (item->pos.line > 0 && item->pos.column > 0)
         (void)fprintf(out, ":%u", item->pos.column);
-    (void)fprintf(out, ": %s%s%s%s:%s ", c->end, c->severity[item->severity], names[item->severity],
-                  c->end, c->end);
+    (void)fprintf(out, ": %s%s%s:%s ", c->end, c->severity[item->severity], names[item->severity],
+                  c->end);
     put_clean(out, item->message, strlen(item->message));
     (void)fprintf(out, " [%s]\n", item->code);
 }

@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 /* Reads a whole regular file into `ret` (appends), at most ret->max bytes: more is ERR_LIMIT that
- * names the limit. */
+ * names the limit. file_read_at() takes no symbolic link for `name` (ERR_INVALID). */
 bool file_read(const char *path, struct buf *ret, struct err *err) MUST_CHECK;
 bool file_read_at(int dir, const char *name, struct buf *ret, struct err *err) MUST_CHECK;
 
@@ -22,11 +22,12 @@ bool file_write_all(int fd, const void *data, size_t len, struct err *err) MUST_
 bool file_replace(const char *path, const void *data, size_t len, mode_t mode,
                   struct err *err) MUST_CHECK;
 
-/* mkdir -p; existing folders are fine. */
+/* mkdir -p; existing folders are fine. Does not sync: see file_sync_dir(). */
 bool file_make_dirs(const char *path, mode_t mode, struct err *err) MUST_CHECK;
 bool file_sync_dir(const char *path, struct err *err) MUST_CHECK;
 
-/* rm -rf without following links; missing is fine. Makes read-only folders writable on its way. */
+/* rm -rf without following links; missing is fine. Makes read-only folders writable on its way.
+ * Refuses "/" (ERR_INVALID) and trees that something is mounted in (ERR_BUSY). */
 bool file_remove_tree(const char *path, struct err *err) MUST_CHECK;
 
 /* flock(LOCK_EX|LOCK_NB) on `fd`. false with ERR_BUSY where somebody holds it. */

@@ -1,0 +1,189 @@
+/*
+ * schema.c - looking things up in the table, and the words of other tools.
+ */
+#include "dag/schema.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+
+const struct schema_row *schema_find(const struct schema_kind *kind, const char *key)
+{
+    for (size_t i = 0; i < kind->count; i++) {
+        const char *name = kind->rows[i].key;
+        if (name[0] == key[0] && strcmp(name, key) == 0) {
+            return &kind->rows[i];
+        }
+    }
+    return NULL;
+}
+
+/* What other tools call it. `kind` NULL = wherever the word stands. The kinds are compared by
+ * address; defaults count as steps. */
+static const struct meant {
+    const char *word;
+    const struct schema_kind *kind;
+    const char *hint;
+} meant[] = {
+    {"depends", &schema_step, "Did you mean `needs`?"},
+    {"depends_on", &schema_step, "Did you mean `needs`?"},
+    {"dependsOn", &schema_step, "Did you mean `needs`?"},
+    {"depends-on", &schema_step, "Did you mean `needs`?"},
+    {"dependencies", &schema_step, "Did you mean `needs`?"},
+    {"after", &schema_step, "Did you mean `needs`?"},
+    {"requires", &schema_step, "Did you mean `needs`?"},
+    {"upstream", &schema_step, "Did you mean `needs`?"},
+    {"deps", &schema_step, "Did you mean `needs` (steps) or `inputs` (files)?"},
+    {"command", &schema_step, "Did you mean `run`?"},
+    {"commands", &schema_step, "Did you mean `run`?"},
+    {"cmd", &schema_step, "Did you mean `run`?"},
+    {"script", &schema_step, "Did you mean `run`?"},
+    {"exec", &schema_step, "Did you mean `run` with a list?"},
+    {"args", &schema_step, "Did you mean `run` with a list: [command, argument, ...]?"},
+    {"bash_command", &schema_step, "Did you mean `run`?"},
+    {"action", &schema_step, "Did you mean `uses`?"},
+    {"type", &schema_step, "Did you mean `kind`, or `uses`?"},
+    {"timeout-minutes", NULL, "Did you mean `timeout`, with a unit: `timeout: 30m`?"},
+    {"timeout_minutes", NULL, "Did you mean `timeout`, with a unit: `timeout: 30m`?"},
+    {"timeout_sec", NULL, "Did you mean `timeout`, with a unit: `timeout: 90s`?"},
+    {"timeout_seconds", NULL, "Did you mean `timeout`, with a unit: `timeout: 90s`?"},
+    {"execution_timeout", NULL, "Did you mean `timeout`?"},
+    {"activeDeadlineSeconds", NULL, "Did you mean `timeout`, with a unit: `timeout: 90s`?"},
+    {"when", &schema_step, "Did you mean `if`?"},
+    {"condition", &schema_step, "Did you mean `if`?"},
+    {"preconditions", &schema_step, "Did you mean `if`?"},
+    {"precondition", &schema_step, "Did you mean `if`?"},
+    {"runIf", &schema_step, "Did you mean `if`?"},
+    {"run_if", &schema_step, "Did you mean `if`?"},
+    {"trigger_rule", &schema_step, "Did you mean `if` with `always()` or `failure()`?"},
+    {"strategy", &schema_step, "Did you mean `matrix`? It stands in the step itself."},
+    {"parallel", &schema_step, "Did you mean `foreach`, or `matrix`?"},
+    {"withItems", &schema_step, "Did you mean `foreach`?"},
+    {"withParam", &schema_step, "Did you mean `foreach`?"},
+    {"with_items", &schema_step, "Did you mean `foreach`?"},
+    {"for_each", &schema_step, "Did you mean `foreach`?"},
+    {"loop", &schema_step, "Did you mean `foreach`?"},
+    {"max-parallel", &schema_step, "Did you mean `max_parallel`?"},
+    {"parallelism", &schema_step, "Did you mean `max_parallel`?"},
+    {"environment", NULL, "Did you mean `env`?"},
+    {"env_vars", NULL, "Did you mean `env`?"},
+    {"envs", NULL, "Did you mean `env`?"},
+    {"variables", NULL, "Did you mean `env`, or `params`?"},
+    {"vars", NULL, "Did you mean `env`, or `params`?"},
+    {"image", &schema_step, "Did you mean `container: {image: …}`?"},
+    {"docker", &schema_step, "Did you mean `container: {image: …}`?"},
+    {"runs-on", &schema_step, "Did you mean `executor`?"},
+    {"runs_on", &schema_step, "Did you mean `executor`?"},
+    {"working_dir", &schema_step, "Did you mean `workdir`?"},
+    {"working-directory", &schema_step, "Did you mean `workdir`?"},
+    {"working_directory", &schema_step, "Did you mean `workdir`?"},
+    {"workingDir", &schema_step, "Did you mean `workdir`?"},
+    {"cwd", &schema_step, "Did you mean `workdir`?"},
+    {"dir", &schema_step, "Did you mean `workdir`?"},
+    {"retries", &schema_step, "Did you mean `retry: {limit: N}`?"},
+    {"retry_policy", &schema_step, "Did you mean `retry`?"},
+    {"retryStrategy", &schema_step, "Did you mean `retry`?"},
+    {"max_retries", &schema_step, "Did you mean `retry: {limit: N}`?"},
+    {"retry_delay", &schema_step, "Did you mean `retry: {delay: …}`?"},
+    {"attempts", &schema_retry, "Did you mean `limit`? It counts the retries, not the first try."},
+    {"max_attempts", &schema_retry,
+     "Did you mean `limit`? It counts the retries, not the first try."},
+    {"maxAttempt", &schema_retry,
+     "Did you mean `limit`? It counts the retries, not the first try."},
+    {"count", &schema_retry, "Did you mean `limit`?"},
+    {"interval", &schema_retry, "Did you mean `delay`?"},
+    {"interval_sec", &schema_retry, "Did you mean `delay`, with a unit: `delay: 30s`?"},
+    {"backoff", &schema_retry, "Did you mean `factor`?"},
+    {"continue-on-error", &schema_step, "Did you mean `continue_on_error`?"},
+    {"continueOn", &schema_step, "Did you mean `continue_on_error`?"},
+    {"continue_on", &schema_step, "Did you mean `continue_on_error`?"},
+    {"allow_failure", &schema_step, "Did you mean `continue_on_error`?"},
+    {"allowFailure", &schema_step, "Did you mean `continue_on_error`?"},
+    {"ignore_errors", &schema_step, "Did you mean `continue_on_error`?"},
+    {"fail-fast", &schema_step, "Did you mean `fail_fast`?"},
+    {"failFast", &schema_step, "Did you mean `fail_fast`?"},
+    {"output", &schema_step, "Did you mean `outputs`?"},
+    {"outs", &schema_step, "Did you mean `outputs`?"},
+    {"artifacts", &schema_step,
+     "Did you mean `outputs`? Files left in `ORCH_ARTIFACTS` are kept too."},
+    {"input", &schema_step, "Did you mean `inputs`?"},
+    {"memoize", &schema_step, "Did you mean `cache`?"},
+    {"priority_weight", &schema_step, "Did you mean `priority`?"},
+    {"limits", &schema_step, "Did you mean `resources`?"},
+    {"cpu", &schema_step, "Did you mean `resources: {cpu: …}`?"},
+    {"memory", &schema_step, "Did you mean `resources: {memory: …}`?"},
+    {"secrets", &schema_step, "Secrets are named at the top; read them with ${{ secrets.NAME }}."},
+    {"id", &schema_step, "The key under `steps` is the step's name."},
+    {"name", &schema_step, "The key under `steps` is the step's name."},
+    {"description", &schema_step, "Write a comment, or use `labels`."},
+    {"mem", &schema_resources, "Did you mean `memory`?"},
+    {"cpus", &schema_resources, "Did you mean `cpu`?"},
+    {"gpus", &schema_resources, "Did you mean `gpu`?"},
+    {"requests", &schema_resources, "Did you mean `reserve`?"},
+    {"limits", &schema_resources, "The limits stand in `resources` itself."},
+    {"jobs", &schema_pipeline, "Did you mean `steps`?"},
+    {"tasks", &schema_pipeline, "Did you mean `steps`?"},
+    {"stages", &schema_pipeline, "Did you mean `steps`?"},
+    {"nodes", &schema_pipeline, "Did you mean `steps`?"},
+    {"on", &schema_pipeline, "Did you mean `triggers`?"},
+    {"schedule", &schema_pipeline, "Did you mean `triggers: [{cron: …}]`?"},
+    {"schedules", &schema_pipeline, "Did you mean `triggers: [{cron: …}]`?"},
+    {"schedule_interval", &schema_pipeline, "Did you mean `triggers: [{cron: …}]`?"},
+    {"cron", &schema_pipeline, "Did you mean `triggers: [{cron: …}]`?"},
+    {"dag_id", &schema_pipeline, "Did you mean `name`?"},
+    {"id", &schema_pipeline, "Did you mean `name`?"},
+    {"inputs", &schema_pipeline, "Did you mean `params`?"},
+    {"parameters", &schema_pipeline, "Did you mean `params`?"},
+    {"arguments", &schema_pipeline, "Did you mean `params`?"},
+    {"default_args", &schema_pipeline, "Did you mean `defaults`?"},
+    {"tags", &schema_pipeline, "Did you mean `labels`?"},
+    {"tags", &schema_step, "Did you mean `labels`?"},
+    {"onExit", &schema_pipeline, "Did you mean `finally`?"},
+    {"handler_on", &schema_pipeline, "Did you mean `finally`, `on_success` or `on_failure`?"},
+    {"handlerOn", &schema_pipeline, "Did you mean `finally`, `on_success` or `on_failure`?"},
+    {"errors", &schema_pipeline, "Did you mean `on_failure`?"},
+    {"version", &schema_pipeline, "Did you mean `format`?"},
+    {"apiVersion", &schema_pipeline, "Did you mean `format: 1`?"},
+    {"max_active_runs", &schema_pipeline, "Did you mean `concurrency: {limit: N}`?"},
+    {"overlap_policy", &schema_pipeline, "Did you mean `concurrency: {policy: …}`?"},
+    {"concurrencyPolicy", &schema_pipeline, "Did you mean `concurrency: {policy: …}`?"},
+    {"run", &schema_pipeline, "It belongs to a step, under `steps`."},
+    {"needs", &schema_pipeline, "It belongs to a step, under `steps`."},
+    {"retry", &schema_pipeline, "Did you mean `defaults: {retry: …}`?"},
+    {"resources", &schema_pipeline, "Did you mean `defaults: {resources: …}`?"},
+    {"shell", &schema_pipeline, "Did you mean `defaults: {shell: …}`?"},
+    {"workdir", &schema_pipeline, "Did you mean `defaults: {workdir: …}`?"},
+    {"schedule", &schema_trigger, "Did you mean `cron`?"},
+    {"interval", &schema_trigger, "Did you mean `every`?"},
+    {"tz", &schema_trigger, "Did you mean `timezone`?"},
+    {"zone", &schema_trigger, "Did you mean `timezone`?"},
+    {"required", &schema_param, "A parameter without a default is required."},
+    {"description", &schema_param, "Did you mean `help`?"},
+    {"options", &schema_param, "Did you mean `enum`?"},
+    {"choices", &schema_param, "Did you mean `enum`?"},
+    {"value", &schema_param, "Did you mean `default`?"},
+    {"defaults", &schema_param, "Did you mean `default`?"},
+    {"cancel-in-progress", &schema_concurrency, "Did you mean `policy: replace`?"},
+    {"behavior", &schema_concurrency, "Did you mean `policy`?"},
+    {"max_size", &schema_log, "Did you mean `limit`?"},
+};
+
+const char *schema_meant(const struct schema_kind *kind, const char *word)
+{
+    if (kind == &schema_defaults) {
+        kind = &schema_step;
+    }
+    for (size_t i = 0; i < COUNT_OF(meant); i++) {
+        if ((meant[i].kind == NULL || meant[i].kind == kind) && strcmp(meant[i].word, word) == 0) {
+            return meant[i].hint;
+        }
+    }
+    return NULL;
+}
+
+const struct schema_kind *const schema_kinds[] = {
+    &schema_pipeline,    &schema_param,   &schema_defaults,  &schema_step,
+    &schema_output,      &schema_retry,   &schema_resources, &schema_log,
+    &schema_container,   &schema_gate,    &schema_approval,  &schema_trigger,
+    &schema_concurrency, &schema_monitor, &schema_notify,    NULL,
+};

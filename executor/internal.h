@@ -1,0 +1,74 @@
+/*
+ * internal.h - private to executor: the launcher's link and the attempts that hang on it.
+ *
+ *   launcher.c  the launcher process and its socket      attempt.c  one attempt: start, events,
+ * stop, finish recover.c   attempts of an engine that died          drivers.c  the table of
+ * drivers; where orch-step is outputs.c   metrics.c   logfile.c                    readers of what
+ * an attempt left
+ */
+#ifndef EXECUTOR_INTERNAL_H
+#define EXECUTOR_INTERNAL_H
+
+#include "executor/executor.h"
+
+#include <uthash.h>
+
+/* A LAUNCH that found the socket full: sent, in order, when it has room. Owns its descriptors. */
+struct exec_pending {
+    struct buf bytes;
+    int fds[STEP_MSG_FDS];
+    size_t fd_count;
+    struct exec_pending *next;
+};
+
+struct exec {
+    struct loop *loop;
+    char *program;
+    int sock; /* -1 = no launcher */
+    pid_t pid;
+    struct loop_watch *watch;
+    struct exec_pending *pending, *pending_last;
+    struct exec_attempt *attempts; /* by token */
+    int64_t next_token;
+    struct buf raw;                     /* bytes of the message being handled */
+    int64_t reaped_token, reaped_count; /* the last answer to a REAP */
+};
+
+struct exec_attempt {
+    struct exec *exec;
+    int64_t token;
+    char *folder, *run, *step;
+    int64_t number;
+    const struct exec_events *events;
+    void *owner;
+    int channel; /* to the supervisor; -1 = closed */
+    struct loop_watch *watch;
+    struct loop_timer *timer; /* looks again whether the supervisor is gone */
+    bool began, ended, reaping;
+    UT_hash_handle hh;
+};
+
+/* launcher.c */
+bool launcher_start(struct exec *e, struct err *err) MUST_CHECK; /* no effect where it lives */
+/* Sends, or keeps for later where the socket is full. Takes the fds in every case. */
+bool launcher_send(struct exec *e, const struct step_msg *msg, int *fds, size_t fd_count,
+                   struct err *err) MUST_CHECK;
+/* Blocks until the launcher has said something, and handles it; false at the deadline (ms). */
+bool launcher_wait(struct exec *e, int timeout_ms);
+
+/* attempt.c */
+struct exec_attempt *attempt_new(struct exec *e, const char *folder, const char *run,
+                                 const char *step, int64_t number, const struct exec_events *events,
+                                 void *owner);
+void attempt_connect(struct exec_attempt *a, int channel); /* takes the socket and watches it */
+void attempt_free(struct exec_attempt *a);
+void attempt_refused(struct exec_attempt *a, const char *why); /* by the launcher */
+void attempt_reaped(struct exec_attempt *a);
+bool attempt_ask_reap(struct exec_attempt *a);
+struct exec_attempt *attempt_start(struct exec *e, const char *folder, const struct step_spec *spec,
+                                   const struct exec_events *events, void *owner, struct err *err);
+
+/* recover.c: opens the record of a folder; -1 where there is none (`ret_missing`) or on failure. */
+int recover_open_record(const char *folder, bool *ret_missing, struct err *err);
+
+#endif

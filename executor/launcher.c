@@ -1,0 +1,295 @@
+/*
+ * launcher.c - the launcher process (orch-step serve) and the socket to it. A launcher that died is
+ * started again when it is next needed; supervisors do not mind.
+ */
+#include "executor/internal.h"
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SERVE_FD 3
+
+/* ---- the process
+ * ------------------------------------------------------------------------------------ */
+
+/* In a session of its own, so that a Ctrl-C does not reach it, and with none of our streams: a
+ * supervisor that outlives us must not keep a pipe open that somebody reads. */
+static int spawn(const char *program, int sock, pid_t *ret_pid)
+{
+    const char *argv[] = {program, "serve", "--fd", "3", NULL};
+    const char *env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attr;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
+    posix_spawn_file_actions_adddup2(&actions, 0, 1);
+    posix_spawn_file_actions_adddup2(&actions, 0, 2);
+    posix_spawn_file_actions_adddup2(&actions, sock, SERVE_FD);
+    posix_spawn_file_actions_addchdir_np(&actions, "/");
+    posix_spawnattr_init(&attr);
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setsigdefault(&attr, &all);
+    posix_spawnattr_setflags(&attr,
+                             POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    int rc = posix_spawn(ret_pid, program, &actions, &attr, (char *const *)(uintptr_t)argv,
+                         (char *const *)(uintptr_t)env);
+    posix_spawnattr_destroy(&attr);
+    posix_spawn_file_actions_destroy(&actions);
+    return rc;
+}
+
+static void on_launcher(void *arg, int events);
+static void launcher_lost(struct exec *e);
+
+bool launcher_start(struct exec *e, struct err *err)
+{
+    if (e->sock >= 0) {
+        return true;
+    }
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+        return err_sys(err, errno, "cannot make a socket to the launcher");
+    }
+    fcntl(pair[0], F_SETFL, O_NONBLOCK);
+    int rc = spawn(e->program, pair[1], &e->pid);
+    close(pair[1]);
+    if (rc != 0) {
+        close(pair[0]);
+        return err_sys(err, rc, "cannot start %s", e->program);
+    }
+    e->sock = pair[0];
+    e->watch = e->loop->ops->watch_open(e->loop, e->sock, LOOP_READ, on_launcher, e);
+    return true;
+}
+
+/* ---- sending
+ * ------------------------------------------------------------------------------------------ */
+
+static void close_all(int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        mem_close_fd(&fds[i]);
+    }
+}
+
+static void pending_free(struct exec_pending *p)
+{
+    close_all(p->fds, p->fd_count);
+    buf_done(&p->bytes);
+    free(p);
+}
+
+static void keep_for_later(struct exec *e, const struct step_msg *msg, int *fds, size_t fd_count)
+{
+    struct exec_pending *p = mem_alloc(sizeof(*p));
+    p->bytes = BUF_INIT(LIMIT_MESSAGE);
+    if (!step_msg_encode(msg, &p->bytes, NULL)) {
+        abort(); /* it was encoded once before */
+    }
+    memcpy(p->fds, fds, fd_count * sizeof(*fds));
+    p->fd_count = fd_count;
+    if (e->pending_last != NULL) {
+        e->pending_last->next = p;
+    } else {
+        e->pending = p;
+    }
+    e->pending_last = p;
+    e->loop->ops->watch_set(e->watch, LOOP_READ | LOOP_WRITE);
+}
+
+static bool send_now(struct exec *e, const struct step_msg *msg, const int *fds, size_t fd_count,
+                     struct err *err)
+{
+    if (!launcher_start(e, err)) {
+        return false;
+    }
+    if (e->pending != NULL) {
+        return err_set(err, ERR_BUSY, "others wait");
+    }
+    return step_send(e->sock, msg, fds, fd_count, err);
+}
+
+bool launcher_send(struct exec *e, const struct step_msg *msg, int *fds, size_t fd_count,
+                   struct err *err)
+{
+    struct err why = ERR_INIT;
+    bool sent = send_now(e, msg, fds, fd_count, &why);
+    if (!sent && why.code != ERR_BUSY && e->sock >= 0) {
+        launcher_lost(e); /* it died before it was heard to */
+        sent = send_now(e, msg, fds, fd_count, &why);
+    }
+    if (!sent && why.code == ERR_BUSY) {
+        keep_for_later(e, msg, fds, fd_count);
+        return true;
+    }
+    close_all(fds, fd_count);
+    if (!sent && err != NULL) {
+        *err = why;
+    }
+    return sent || err_wrap(err, "the launcher");
+}
+
+static void send_pending(struct exec *e)
+{
+    while (e->pending != NULL) {
+        struct exec_pending *p = e->pending;
+        struct step_msg msg;
+        struct err err = ERR_INIT;
+        if (!step_msg_decode(buf_str(&p->bytes), p->bytes.len, &msg, &err)) {
+            abort();
+        }
+        bool sent = step_send(e->sock, &msg, p->fds, p->fd_count, &err);
+        step_msg_done(&msg);
+        if (!sent && err.code == ERR_BUSY) {
+            return;
+        }
+        /* Where it failed for good, the channel in its fds closes, and the attempt hears of it. */
+        e->pending = p->next;
+        pending_free(p);
+    }
+    e->pending_last = NULL;
+    e->loop->ops->watch_set(e->watch, LOOP_READ);
+}
+
+/* ---- hearing
+ * ------------------------------------------------------------------------------------------- */
+
+static void launcher_lost(struct exec *e)
+{
+    log_warn("the launcher has died; it is started again when needed");
+    e->loop->ops->watch_close(e->watch);
+    e->watch = NULL;
+    mem_close_fd(&e->sock);
+    e->sock = -1;
+    waitpid(e->pid, NULL, WNOHANG);
+    while (e->pending != NULL) {
+        struct exec_pending *p = e->pending;
+        e->pending = p->next;
+        pending_free(p);
+    }
+    e->pending_last = NULL;
+    for (struct exec_attempt *a = e->attempts, *next; a != NULL; a = next) {
+        next = a->hh.next;
+        if (a->reaping) {
+            attempt_ask_reap(a);
+        }
+    }
+}
+
+static void handle(struct exec *e, const struct step_msg *msg)
+{
+    struct exec_attempt *a = NULL;
+    HASH_FIND(hh, e->attempts, &msg->token, sizeof(msg->token), a);
+    if (msg->kind == MSG_REFUSED && a != NULL) {
+        attempt_refused(a, msg->text);
+    } else if (msg->kind == MSG_REAPED) {
+        e->reaped_token = msg->token;
+        e->reaped_count = msg->number;
+        if (a != NULL) {
+            attempt_reaped(a);
+        }
+    }
+    /* LAUNCHED and GONE need nothing: the channel to the supervisor tells both, and sooner. */
+}
+
+static void hear(struct exec *e)
+{
+    for (;;) {
+        struct step_msg msg;
+        int fds[STEP_MSG_FDS];
+        struct err err = ERR_INIT;
+        buf_clear(&e->raw);
+        int got = step_recv(e->sock, &e->raw, &msg, fds, &err);
+        if (got == 0) {
+            return;
+        }
+        if (got < 0) {
+            launcher_lost(e);
+            return;
+        }
+        close_all(fds, STEP_MSG_FDS);
+        handle(e, &msg);
+        step_msg_done(&msg);
+    }
+}
+
+static void on_launcher(void *arg, int events)
+{
+    struct exec *e = arg;
+    if ((events & LOOP_WRITE) != 0) {
+        send_pending(e);
+    }
+    if ((events & (LOOP_READ | LOOP_HANGUP)) != 0) {
+        hear(e);
+    }
+}
+
+bool launcher_wait(struct exec *e, int timeout_ms)
+{
+    struct pollfd fd = {.fd = e->sock, .events = POLLIN};
+    if (e->sock < 0 || poll(&fd, 1, timeout_ms) <= 0) {
+        return false;
+    }
+    hear(e);
+    return true;
+}
+
+/* ---- public
+ * --------------------------------------------------------------------------------------------- */
+
+struct exec *exec_open(const struct exec_conf *conf, struct err *err)
+{
+    struct exec *e = mem_alloc(sizeof(*e));
+    e->loop = conf->loop;
+    e->sock = -1;
+    e->next_token = 1;
+    e->raw = BUF_INIT(LIMIT_MESSAGE);
+    e->program =
+        conf->step_program != NULL ? mem_strdup(conf->step_program) : exec_find_program(err);
+    if (e->program == NULL || !launcher_start(e, err)) {
+        exec_close(e);
+        return NULL;
+    }
+    return e;
+}
+
+void exec_close(struct exec *e)
+{
+    if (e == NULL) {
+        return;
+    }
+    struct exec_attempt *a, *next;
+    HASH_ITER(hh, e->attempts, a, next)
+    {
+        attempt_free(a);
+    }
+    if (e->watch != NULL) {
+        e->loop->ops->watch_close(e->watch);
+    }
+    while (e->pending != NULL) {
+        struct exec_pending *p = e->pending;
+        e->pending = p->next;
+        pending_free(p);
+    }
+    if (e->sock >= 0) {
+        close(e->sock); /* the launcher leaves; supervisors stay */
+        waitpid(e->pid, NULL, WNOHANG);
+    }
+    buf_done(&e->raw);
+    free(e->program);
+    free(e);
+}

@@ -16,7 +16,7 @@
 #include "storage/storage.h"
 
 #define STORE_BODY_MAX (256L << 20) /* bytes of one event's body */
-#define STORE_JSON_DEPTH 2048       /* what the JSON library itself reads at most */
+#define STORE_JSON_DEPTH 1000       /* of a caller's JSON; SQLite reads 2,000 at most */
 #define STORE_HASH_BYTES DIGEST_BYTES
 
 /* ---- events

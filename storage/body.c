@@ -14,14 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void add_value(struct buf *buf, json_t *value, int depth);
+static bool add_value(struct buf *buf, json_t *value, int depth);
 
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static void add_object(struct buf *buf, json_t *object, int depth)
+static bool add_object(struct buf *buf, json_t *object, int depth)
 {
     size_t count = json_object_size(object);
     AUTO_FREE const char **keys = mem_array(count + 1, sizeof *keys);
@@ -30,25 +30,29 @@ static void add_object(struct buf *buf, json_t *object, int depth)
         keys[at++] = json_object_iter_key(i);
     qsort(keys, count, sizeof *keys, by_name);
     buf_addc(buf, '{');
-    for (size_t i = 0; i < count; i++) {
+    bool ok = true;
+    for (size_t i = 0; ok && i < count; i++) {
         if (i)
             buf_addc(buf, ',');
         buf_add_json(buf, keys[i]);
         buf_addc(buf, ':');
-        add_value(buf, json_object_get(object, keys[i]), depth + 1);
+        ok = add_value(buf, json_object_get(object, keys[i]), depth + 1);
     }
     buf_addc(buf, '}');
+    return ok;
 }
 
-static void add_array(struct buf *buf, json_t *array, int depth)
+static bool add_array(struct buf *buf, json_t *array, int depth)
 {
     buf_addc(buf, '[');
-    for (size_t i = 0; i < json_array_size(array); i++) {
+    bool ok = true;
+    for (size_t i = 0; ok && i < json_array_size(array); i++) {
         if (i)
             buf_addc(buf, ',');
-        add_value(buf, json_array_get(array, i), depth + 1);
+        ok = add_value(buf, json_array_get(array, i), depth + 1);
     }
     buf_addc(buf, ']');
+    return ok;
 }
 
 static void add_real(struct buf *buf, double value)
@@ -60,36 +64,35 @@ static void add_real(struct buf *buf, double value)
         buf_adds(buf, ".0");
 }
 
-/* Recursion is bounded: the library reads at most STORE_JSON_DEPTH levels. */
-static void add_value(struct buf *buf, json_t *value, int depth)
+/* Recursion is bounded by STORE_JSON_DEPTH: false where it is nested deeper. */
+static bool add_value(struct buf *buf, json_t *value, int depth)
 {
-    assert(depth <= STORE_JSON_DEPTH);
+    if (depth >= STORE_JSON_DEPTH && (json_is_object(value) || json_is_array(value)))
+        return false;
     switch (json_typeof(value)) {
     case JSON_OBJECT:
-        add_object(buf, value, depth);
-        break;
+        return add_object(buf, value, depth);
     case JSON_ARRAY:
-        add_array(buf, value, depth);
-        break;
+        return add_array(buf, value, depth);
     case JSON_STRING:
-        buf_add_json(buf, json_string_value(value));
-        break;
+        return buf_add_json(buf, json_string_value(value)) || buf->full;
     case JSON_INTEGER:
         buf_addf(buf, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-        break;
+        return true;
     case JSON_REAL:
         add_real(buf, json_real_value(value));
-        break;
+        return true;
     case JSON_TRUE:
         buf_adds(buf, "true");
-        break;
+        return true;
     case JSON_FALSE:
         buf_adds(buf, "false");
-        break;
+        return true;
     case JSON_NULL:
         buf_adds(buf, "null");
-        break;
+        return true;
     }
+    return false;
 }
 
 static void add_key(struct body *b, const char *key)
@@ -143,14 +146,14 @@ void body_json(struct body *b, const char *key, const char *json)
     add_key(b, key);
     json_error_t error;
     json_t *value = json_loads(json, JSON_DECODE_ANY, &error);
-    if (value) {
-        add_value(b->buf, value, 0);
-        json_decref(value);
-    } else if (!b->bad) {
-        b->bad = true;
+    bool ok = value && add_value(b->buf, value, 0);
+    if (!value && !b->bad)
         err_set(b->err, ERR_INVALID, "'%s' is no JSON at byte %d: %s", key, error.position,
                 error.text);
-    }
+    else if (!ok && !b->bad)
+        err_set(b->err, ERR_LIMIT, "'%s' is nested deeper than %d", key, STORE_JSON_DEPTH);
+    b->bad |= !ok;
+    json_decref(value);
 }
 
 void body_numbers(struct body *b, const char *key, const uint32_t *numbers, size_t count)

@@ -23,6 +23,7 @@ struct store {
     char *path, *data_dir;
     struct store_tuning tuning;
     bool read_only;
+    struct loop *loop;           /* borrowed; may be NULL */
     struct store_db *write_db;   /* NULL where read_only */
     struct store_writer *writer; /* NULL where read_only */
     pthread_mutex_t read_lock;   /* guards read_db */
@@ -72,6 +73,7 @@ struct store *store_open_tuned(const struct store_conf *conf, const struct store
     s->path = mem_strdup(path);
     s->data_dir = mem_strdup(conf->data_dir);
     s->read_only = conf->read_only;
+    s->loop = conf->loop;
     if (tuning)
         s->tuning = *tuning;
     pthread_mutex_init(&s->read_lock, NULL);
@@ -126,12 +128,16 @@ bool store_commit_now(struct store *s, struct store_batch *b, struct err *err)
     return err_set(err, ERR_INTERNAL, "the store was opened for reading only");
 }
 
-/* Only where no commit is under way: a test, or a repair. */
+/* The writer's thread is ended for it: it owns the connection while it lives. Answers that have not
+ * been given yet are lost, so this is for a test, or a repair. */
 bool store_rebuild(struct store *s, struct err *err)
 {
     if (!s->write_db || !s->write_db->ops->rebuild)
         return err_set(err, ERR_UNSUPPORTED, "this store cannot be rebuilt from its journal");
-    return s->write_db->ops->rebuild(s->write_db, err);
+    writer_close(s->writer);
+    bool ok = s->write_db->ops->rebuild(s->write_db, err);
+    s->writer = writer_open(s->write_db, s->loop);
+    return ok;
 }
 
 /* ---- reading: lock, ask, unlock */

@@ -162,11 +162,12 @@ static void test_damaged_pages(void **state)
         char id[ID_SIZE];
         struct store_batch *b = store_batch_new();
         add_run(b, make_id(id), "p");
-        bool ok = s && store_verify_journal(s, &rows, &err) && store_commit_now(s, b, &err);
+        bool ok = s && store_verify_journal(s, &rows, &err);
+        if (!ok)
+            store_batch_free(b);
+        ok = ok && store_commit_now(s, b, &err);
         if (!ok && err.code != ERR_CORRUPT)
             fail_msg("page %zu: %s: %s", page, err_code_name(err.code), err.msg);
-        if (!s)
-            store_batch_free(b);
         found += !ok;
         store_close(s);
     }

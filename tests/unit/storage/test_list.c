@@ -1,11 +1,12 @@
 /*
- * Listings: newest first, each filter, pages by `before`, each by its index; 100,000 runs.
+ * Listings: newest first, each filter, pages by `before`, each by its index; 100,000 runs
+ * unless ORCH_TEST_RUNS says more.
  */
 #include "help.h"
 
 #include <time.h>
 
-#define RUNS 100000
+static int run_count = 100000; /* ORCH_TEST_RUNS */
 
 static char (*ids)[ID_SIZE]; /* in order of making */
 
@@ -22,8 +23,8 @@ static const char *status_of(int i)
 static void write_all(struct store *s)
 {
     static const struct store_new_step step = {.name = "a", .folder = "a", .kind = "task"};
-    ids = mem_array(RUNS, sizeof *ids);
-    for (int i = 0; i < RUNS;) {
+    ids = mem_array((size_t)run_count, sizeof *ids);
+    for (int i = 0; i < run_count;) {
         struct store_batch *b = store_batch_new();
         for (int end = i + 1000; i < end; i++) {
             struct store_new_run run = {.id = ids[i],
@@ -57,7 +58,7 @@ static bool fits(const struct store_list *l, int i)
 /* Walks all pages and compares with what was written. */
 static void check_list(struct store *s, struct store_list list)
 {
-    int at = RUNS - 1, pages = 0;
+    int at = run_count - 1, pages = 0;
     int64_t longest_us = 0;
     char before[ID_SIZE];
     for (bool more = true; more; pages++) {
@@ -92,6 +93,9 @@ static void check_list(struct store *s, struct store_list list)
 static void test_lists(void **state)
 {
     (void)state;
+    const char *more = getenv("ORCH_TEST_RUNS");
+    if (more)
+        run_count = (int)strtol(more, NULL, 10);
     struct store *s = open_store();
     write_all(s);
     check_list(s, (struct store_list){.limit = 997});
@@ -122,6 +126,14 @@ static void test_lists(void **state)
     assert_true(store_find_run(s, ids[5], id, NULL));
     assert_true(store_find_run(s, "last", id, NULL));
     print_message("three finds: %" PRId64 " us\n", now_us() - start_us);
+    store_close(s);
+    struct stat st;
+    AUTO_FREE char *path = mem_printf("%s/orch.db", test_dir);
+    assert_int_equal(stat(path, &st), 0);
+    start_us = now_us();
+    s = open_store();
+    print_message("%d runs: %lld bytes a run, opened in %" PRId64 " us\n", run_count,
+                  (long long)st.st_size / run_count, now_us() - start_us);
     store_close(s);
     free(ids);
 }

@@ -36,7 +36,7 @@ static int write_commits(int count)
     if (err.code)
         print_error("%s\n", err.msg);
     store_close(s);
-    return err.code;
+    return (int)err.code;
 }
 
 static void test_writers_at_once(void **state)
@@ -113,6 +113,8 @@ static void test_killed_writer(void **state)
         if (pid == 0)
             write_until_killed(fds[1]);
         close(fds[1]);
+        char first;
+        answered += read(fds[0], &first, 1); /* it is at work */
         nanosleep(&(struct timespec){.tv_nsec = 1000L * (500 + rand_r(&seed) % 30000)}, NULL);
         kill(pid, SIGKILL);
         answered += count_answers(fds[0]);
@@ -130,7 +132,7 @@ static void test_killed_writer(void **state)
         assert_int_equal(ask_raw("SELECT count(*) FROM attempts WHERE status = 'succeeded'"),
                          2 * runs);
     }
-    assert_true(answered > 40);
+    assert_true(answered >= 40);
 }
 
 /* ---- migrations */

@@ -395,6 +395,28 @@ static void test_foreign_words_are_refused(void **state)
     }
 }
 
+static void test_deep_json(void **state)
+{
+    (void)state;
+    struct store *s = with_run();
+    AUTO_ARENA struct arena a = ARENA_INIT;
+    char *text = arena_alloc(&a, 5000);
+    static const int depths[] = {100, 1000, 1001, 2000, 2400};
+    struct err err = ERR_INIT;
+    for (size_t i = 0; i < COUNT_OF(depths); i++) {
+        size_t depth = (size_t)depths[i];
+        memset(text, '[', depth);
+        memset(text + depth, ']', depth);
+        text[2 * depth] = '\0';
+        struct store_output output = {.name = "x", .value = text};
+        struct store_batch *b = store_batch_new();
+        store_add_outputs(b, T0, run_id, "a", 1, &output, 1);
+        assert_int_equal(store_commit_now(s, b, &err), depth <= STORE_JSON_DEPTH);
+    }
+    store_close(s);
+    check_chain(3);
+}
+
 static void test_facts_and_places(void **state)
 {
     (void)state;
@@ -439,6 +461,7 @@ int main(void)
         TEST(test_finding_runs),
         TEST(test_unknown_run_and_step),
         TEST(test_foreign_words_are_refused),
+        TEST(test_deep_json),
         TEST(test_facts_and_places),
         TEST(test_tracing_changes_nothing),
     };

@@ -340,5 +340,7 @@ bool dag_schema(struct buf *ret,
                 struct err *err) MUST_CHECK; /* JSON Schema 2020-12 of a pipeline file */
 bool dag_reference(struct buf *ret,
                    struct err *err) MUST_CHECK; /* the keys as Markdown, for docs/pipeline.md */
+bool dag_diagnostic_reference(struct buf *ret,
+                              struct err *err) MUST_CHECK; /* the codes, for docs/diagnostics.md */
 
 #endif

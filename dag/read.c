@@ -14,69 +14,12 @@
 
 /* ---- messages */
 
-static const struct {
-    unsigned bit;
-    const char *words;
-} shape_words[] = {
-    {V_BOOL, "true or false"}, {V_EXPR, "an expression"}, {V_TEXT, "a text"},
-    {V_TMPL, "a text"},        {V_LIST, "a list"},        {V_MAP, "a mapping"},
-    {V_NAMED, "a mapping"},
-};
-
-static void add_words(struct buf *b, const struct schema_row *row)
-{
-    buf_adds(b, "one of ");
-    for (const struct schema_word *w = row->words; w->word != NULL; w++) {
-        buf_addf(b, "%s%s", w == row->words ? "" : ", ", w->word);
-    }
-}
-
-static void add_or(struct buf *b)
-{
-    if (b->len > 0) {
-        buf_adds(b, " or ");
-    }
-}
-
-/* "a list or a text", what the row takes. */
-static void describe_row(const struct schema_row *row, struct buf *b)
-{
-    if (row->takes & (V_INT | V_NUM)) {
-        char low[32];
-        char high[32];
-        buf_adds(b, row->takes & V_INT ? "an integer" : "a number");
-        if (row->min < row->max) {
-            buf_addf(b, " from %s to %s", text_format_double(row->min, low),
-                     text_format_double(row->max, high));
-        }
-    }
-    if (row->takes & V_WORD) {
-        add_or(b);
-        add_words(b, row);
-    }
-    if (row->takes & V_FORMAT) {
-        add_or(b);
-        buf_adds(b, row->format->what);
-    }
-    for (size_t i = 0; i < COUNT_OF(shape_words); i++) {
-        if ((row->takes & shape_words[i].bit) == 0) {
-            continue;
-        }
-        bool again = i > 0 && (row->takes & shape_words[i - 1].bit) != 0 &&
-                     strcmp(shape_words[i].words, shape_words[i - 1].words) == 0;
-        if (!again) {
-            add_or(b);
-            buf_adds(b, shape_words[i].words);
-        }
-    }
-}
-
 static bool wrong(struct reader *r, const struct schema_entry *e, const char *code,
                   const char *hint)
 {
     AUTO_BUF struct buf want = BUF_INIT(2000);
     char got[64];
-    describe_row(e->row, &want);
+    schema_describe(e->row, &want);
     return diag_add(r->diags, DIAG_ERROR, code, node_pos(e->value), node_width(e->value), hint,
                     "`%s` must be %s, not %s", e->key->u.text, buf_str(&want),
                     node_describe(e->value, got));
@@ -134,7 +77,7 @@ static void store(void *target, const struct schema_row *row, const void *value,
 
 static bool in_bounds(const struct schema_row *row, double value)
 {
-    return row->min >= row->max || (value >= row->min && value <= row->max);
+    return !schema_bounded(row) || (value >= row->min && value <= row->max);
 }
 
 static bool has_expression(const struct dag_node *node)
@@ -361,7 +304,7 @@ bool read_shape(struct reader *r, const struct schema_entry *e)
     }
     if (value->kind == NODE_SCALAR && node_type(value) == DAG_NULL) {
         AUTO_BUF struct buf want = BUF_INIT(2000);
-        describe_row(e->row, &want);
+        schema_describe(e->row, &want);
         const struct dag_node *at = value->count > 0 ? value : e->key;
         return diag_add(r->diags, DIAG_ERROR, "no-value", node_pos(at), node_width(at),
                         "Give it a value or remove the key.", "`%s` has no value: it must be %s",

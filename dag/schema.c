@@ -4,6 +4,7 @@
 #include "dag/schema.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 
 #include <string.h>
 
@@ -181,9 +182,84 @@ const char *schema_meant(const struct schema_kind *kind, const char *word)
     return NULL;
 }
 
-const struct schema_kind *const schema_kinds[] = {
-    &schema_pipeline,    &schema_param,   &schema_defaults,  &schema_step,
-    &schema_output,      &schema_retry,   &schema_resources, &schema_log,
-    &schema_container,   &schema_gate,    &schema_approval,  &schema_trigger,
-    &schema_concurrency, &schema_monitor, &schema_notify,    NULL,
+/* ---- in words */
+
+static const struct {
+    unsigned bit;
+    const char *words;
+} shape_words[] = {
+    {V_BOOL, "true or false"}, {V_EXPR, "an expression"}, {V_TEXT, "a text"},
+    {V_TMPL, "a text"},        {V_LIST, "a list"},        {V_MAP, "a mapping"},
+    {V_NAMED, "a mapping"},
 };
+
+static void add_words(struct buf *b, const struct schema_row *row)
+{
+    buf_adds(b, "one of ");
+    for (const struct schema_word *w = row->words; w->word != NULL; w++) {
+        buf_addf(b, "%s%s", w == row->words ? "" : ", ", w->word);
+    }
+}
+
+static void add_or(struct buf *b)
+{
+    if (b->len > 0) {
+        buf_adds(b, " or ");
+    }
+}
+
+void schema_describe(const struct schema_row *row, struct buf *b)
+{
+    if (row->takes & (V_INT | V_NUM)) {
+        char low[32];
+        char high[32];
+        buf_adds(b, row->takes & V_INT ? "an integer" : "a number");
+        if (schema_bounded(row)) {
+            buf_addf(b, " from %s to %s", text_format_double(row->min, low),
+                     text_format_double(row->max, high));
+        }
+    }
+    if (row->takes & V_WORD) {
+        add_or(b);
+        add_words(b, row);
+    }
+    if (row->takes & V_FORMAT) {
+        add_or(b);
+        buf_adds(b, row->format->what);
+    }
+    for (size_t i = 0; i < COUNT_OF(shape_words); i++) {
+        if ((row->takes & shape_words[i].bit) == 0) {
+            continue;
+        }
+        bool again = i > 0 && (row->takes & shape_words[i - 1].bit) != 0 &&
+                     strcmp(shape_words[i].words, shape_words[i - 1].words) == 0;
+        if (!again) {
+            add_or(b);
+            buf_adds(b, shape_words[i].words);
+        }
+    }
+}
+
+/* The kinds in the order in which they are first named, from the root. */
+size_t schema_collect(const struct schema_kind *kinds[SCHEMA_MAX_KINDS])
+{
+    size_t count = 0;
+    kinds[count++] = &schema_pipeline;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < kinds[i]->count; k++) {
+            const struct schema_row *row = &kinds[i]->rows[k];
+            const struct schema_kind *subs[] = {row->sub,
+                                                row->item != NULL ? row->item->sub : NULL};
+            for (size_t s = 0; s < COUNT_OF(subs) && schema_has(kinds[i], row); s++) {
+                size_t at = 0;
+                while (at < count && kinds[at] != subs[s]) {
+                    at++;
+                }
+                if (subs[s] != NULL && at == count) {
+                    kinds[count++] = subs[s];
+                }
+            }
+        }
+    }
+    return count;
+}

@@ -11,6 +11,7 @@
 #ifndef DAG_SCHEMA_H
 #define DAG_SCHEMA_H
 
+#include "base/buf.h"
 #include "dag/node.h"
 
 #include <stddef.h>
@@ -162,6 +163,11 @@ extern const struct schema_format schema_duration, schema_size, schema_cpu, sche
     schema_variable_name, schema_regex, schema_budget, schema_quiet, schema_formula, schema_user,
     schema_filled;
 
+static inline bool schema_bounded(const struct schema_row *row)
+{
+    return row->min < row->max || row->min > 0;
+}
+/* True where the row belongs to the kind (defaults have only some of a step's). */
 static inline bool schema_has(const struct schema_kind *kind, const struct schema_row *row)
 {
     return (row->flags & kind->filter) == kind->filter;
@@ -171,7 +177,11 @@ const struct schema_row *schema_find(const struct schema_kind *kind, const char 
 /* A word that other tools use, and the hint what does it here; NULL where the word is unknown. */
 const char *schema_meant(const struct schema_kind *kind, const char *word);
 
-/* All kinds, for the schema and the reference; ends with NULL. */
-extern const struct schema_kind *const schema_kinds[];
+/* What a row takes, in words: "a list or a text". */
+void schema_describe(const struct schema_row *row, struct buf *b);
+
+#define SCHEMA_MAX_KINDS 64
+/* All kinds that can be reached from the root; returns how many. */
+size_t schema_collect(const struct schema_kind *kinds[SCHEMA_MAX_KINDS]);
 
 #endif

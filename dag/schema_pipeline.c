@@ -103,6 +103,8 @@ const struct schema_kind schema_notify = {.name = "notify",
 static const struct schema_row pipeline_rows[] = {
     {.key = "format",
      .takes = V_INT,
+     .min = 1,
+     .max = 1,
      .read = read_version,
      .def = "1",
      .help = "Version of the file format."},

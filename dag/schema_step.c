@@ -386,7 +386,7 @@ static bool is_process(const struct dag_node *value)
 
 static const struct schema_row step_rows[] = {
     {.key = "run",
-     .takes = V_TMPL | V_LIST,
+     .takes = V_TEXT | V_TMPL | V_LIST,
      .flags = ROW_SECRETS | ROW_SOME,
      .item = &word_item,
      .read = read_run,
@@ -442,8 +442,6 @@ static const struct schema_row step_rows[] = {
      .item = &with_item,
      .names = &schema_any_names,
      .mark = MARK_WITH,
-     .runs = RUNS_LATER,
-     .until = "It belongs to `uses`.",
      .help = "Inputs of a built-in step or a sub-pipeline."},
     {.key = "env",
      .takes = V_NAMED,
@@ -609,8 +607,6 @@ static const struct schema_row step_rows[] = {
      .min = 1,
      .max = 1000000,
      .mark = MARK_MAX_PARALLEL,
-     .runs = RUNS_LATER,
-     .until = "It belongs to `matrix` and `foreach`.",
      .help = "Instances that run at a time."},
     {.key = "pool",
      .takes = V_FORMAT,

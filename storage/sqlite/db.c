@@ -209,10 +209,11 @@ static bool open_handle(struct sqlite_db *db, const char *name, int flags, struc
 static bool check_owner(struct sqlite_db *db, bool *ret_fresh, struct err *err)
 {
     int64_t id, objects;
-    if (!sqlite_get_int(db, "PRAGMA application_id", 0, &id, err) ||
-        !sqlite_get_int(db, "SELECT count(*) FROM sqlite_schema", 0, &objects, err))
+    /* In this order: whoever makes the tables just now sets the id together with them. */
+    if (!sqlite_get_int(db, "SELECT count(*) FROM sqlite_schema", 0, &objects, err) ||
+        !sqlite_get_int(db, "PRAGMA application_id", 0, &id, err))
         return false;
-    *ret_fresh = objects == 0;
+    *ret_fresh = objects == 0 && id == 0;
     if (id == SQLITE_APPLICATION_ID || (id == 0 && objects == 0))
         return true;
     return err_set(err, ERR_INVALID,

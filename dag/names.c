@@ -179,10 +179,10 @@ static bool look_known(struct look *l, const char *space, const struct known *kn
 static bool look_run(struct look *l)
 {
     static const struct known known[] = {
-        {"id", DAG_STRING},         {"pipeline", DAG_STRING},
-        {"root", DAG_STRING},       {"scheduled_at", DAG_STRING},
-        {"created_at", DAG_STRING}, {"status", DAG_STRING},
-        {NULL, DAG_NULL},
+        {"id", DAG_STRING},           {"pipeline", DAG_STRING},
+        {"number", DAG_INT},          {"root", DAG_STRING},
+        {"scheduled_at", DAG_STRING}, {"created_at", DAG_STRING},
+        {"status", DAG_STRING},       {NULL, DAG_NULL},
     };
     bool ended = l->late->place == PLACE_HOOK || l->late->place == PLACE_NOTIFY ||
                  l->late->place == PLACE_OUTPUTS;

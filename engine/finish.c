@@ -376,9 +376,6 @@ void finish_attempt(struct attempt *a, const struct step_end *given)
         .ok = end.how == STEP_OK, .reason = ends[end.how].reason, .exit_code = end.exit_code};
     uint32_t number = a->number, index = a->step;
     park(a);
-    if (end.began_ms != 0 && sched_step_state(run->sched, index) == SCHED_STARTING) {
-        sched_began(run->sched, index, number, engine_boot(e));
-    }
     sched_ended(run->sched, index, number, &verdict, engine_boot(e));
     exec_outputs_done(&in.written);
     exec_metrics_done(&in.metrics);

@@ -149,7 +149,6 @@ void finish_load_results(struct run *run, uint32_t step, const struct store_step
 struct scope {
     struct run *run;
     uint32_t step;
-    uint32_t attempt; /* 0 = not starting yet */
     int depth;        /* of env: values that name others */
 };
 struct dag_scope scope_of(struct scope *s);

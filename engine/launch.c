@@ -285,7 +285,7 @@ static bool make_spec(struct attempt *at, const char *folder, struct arena *a,
 {
     struct run *run = at->run;
     const struct dag_step *step = &run->pipeline->steps[at->step];
-    struct scope asker = {.run = run, .step = at->step, .attempt = at->number};
+    struct scope asker = {.run = run, .step = at->step};
     struct dag_scope scope = scope_of(&asker);
     struct env env = {.arena = a};
     put_inherited(&env, step);

@@ -98,30 +98,12 @@ static struct dag_value run_created(const struct scope *s, struct arena *a)
     return run_time(s->run->created_ms, a);
 }
 
-static struct dag_value run_started(const struct scope *s, struct arena *a)
-{
-    return run_time(s->run->started_ms, a);
-}
-
-static struct dag_value run_attempt(const struct scope *s, struct arena *a)
-{
-    (void)a;
-    return dag_int(s->attempt);
-}
-
 static const struct {
     const char *name;
     struct dag_value (*get)(const struct scope *s, struct arena *a);
 } run_names[] = {
-    {"id", run_id},
-    {"pipeline", run_pipeline},
-    {"name", run_pipeline},
-    {"number", run_number},
-    {"status", run_status},
-    {"root", run_root},
-    {"created_at", run_created},
-    {"started_at", run_started},
-    {"attempt", run_attempt},
+    {"id", run_id},         {"pipeline", run_pipeline}, {"number", run_number},
+    {"status", run_status}, {"root", run_root},         {"created_at", run_created},
 };
 
 static bool get_run(struct scope *s, const struct dag_ref *ref, struct arena *a,

@@ -4,9 +4,10 @@
  * base/wire.h, and fuzzed.
  *
  * An attempt folder (runs/<run>/<step>@<attempt>/, made by the engine) holds
- *   record     RECORD_SIZE bytes, blocks allocated at the start; carries the flock that says "a
- * supervisor lives"; three sections, each written once by one pwrite with its own checksum:
- * identity (engine), began, end (supervisor) log        the captured output (format below), capped
+ *   record     RECORD_SIZE bytes, written in full at the start so that the file has its space;
+ *              carries the flock that says "a supervisor lives"; three sections, each written once
+ *              by one pwrite with its own checksum: identity (engine), began, end (supervisor)
+ *   log        the captured output (format below), capped; made with its first line
  *   script     the shell script, where the step has one
  *   out/       ORCH_OUT        artifacts/  ORCH_ARTIFACTS
  *   output     ORCH_OUTPUT     metrics     ORCH_METRICS
@@ -16,7 +17,7 @@
  * log: one line per line of output, "2026-11-21T08:00:00.123Z o text": the time of its first byte,
  * then the stream (o stdout, e stderr, s the supervisor's own words), upper case (O, E) where the
  * line was not ended there (cut at LIMIT_LOG_LINE, or no newline at the end). Bytes are kept as
- * written but for NUL (shown as U+2400).
+ * written but for NUL (shown as U+2400). A line is there when it has ended; readers may read along.
  */
 #ifndef EXECUTOR_STEP_STEP_H
 #define EXECUTOR_STEP_STEP_H
@@ -35,6 +36,10 @@ struct step_want {     /* a declared path output */
     bool optional;
 };
 
+#define STEP_SECRETS_BYTES                                                                         \
+    (256 << 10)           /* all secrets of a step together: each is masked in many forms */
+#define STEP_WORDS 100000 /* arguments, variables and outputs of a step together */
+
 struct step_spec {
     char *run, *step; /* step: the folder's name, NAME or NAME.2 */
     int64_t attempt;
@@ -52,7 +57,7 @@ struct step_spec {
     size_t secret_count;
     int64_t timeout_ms; /* 0 = none */
     int64_t grace_ms;
-    int64_t log_limit;
+    int64_t log_limit; /* 0 = LIMIT_LOG_DEFAULT */
     bool log_fail; /* at the limit: end the step with reason limit; else drop what follows, and say
                       so in the log */
     bool sync_began; /* fsync the began section before the command starts (on_lost ask or fail) */
@@ -105,13 +110,14 @@ struct record {
     char boot_id[40];
     bool began;
     int64_t began_ms;
-    int64_t supervisor_pid,
-        supervisor_start; /* /proc start time, so that a recycled pid is never taken for ours */
+    /* For people and for `doctor`: whether a supervisor lives is what the lock says, so a recycled
+     * pid is never taken for ours. The start is on CLOCK_BOOTTIME, in ms. */
+    int64_t supervisor_pid, supervisor_start;
     bool ended;
     struct step_end end;
 };
 
-/* Creates `record` in the open folder with its blocks allocated and the identity written; returns
+/* Creates `record` in the open folder, RECORD_SIZE bytes with the identity written; returns
  * the fd, or -1. Not locked. */
 int record_create(int dir_fd, const char *run, const char *step, int64_t attempt,
                   const char *boot_id, struct err *err) MUST_CHECK;
@@ -140,6 +146,7 @@ struct step_files {
     size_t count;
 };
 void step_files_done(struct step_files *files);
+struct step_file *step_files_add(struct step_files *files); /* a new, empty one; borrowed */
 void step_files_encode(const struct step_files *files, struct buf *ret);
 bool step_files_decode(const void *data, size_t len, struct step_files *ret,
                        struct err *err) MUST_CHECK;
@@ -148,31 +155,34 @@ bool step_files_decode(const void *data, size_t len, struct step_files *ret,
  * --------------------------------------------------------------------------------------------------
  * SOCK_SEQPACKET, one wire-encoded message each. fds travel by SCM_RIGHTS in the order named.
  *
- * engine -> launcher    LAUNCH  token, spec (absent: it is the 4th fd, a sealed memfd)   fds:
- * folder, record (locked), channel[, spec] REAP    token, run, step, attempt: kill what a dead
- * supervisor left behind launcher -> engine    LAUNCHED token, pid | REFUSED token, message | GONE
- * token, pid (the supervisor has ended) | REAPED token, count supervisor -> engine  BEGAN at_ms |
- * END struct step_end engine -> supervisor  STOP grace_ms (-1: the spec's; 0: KILL at once) | ACK
- * (the end is committed: no fsync needed) A newly connected engine (control socket) is told BEGAN
- * and END at once where they have happened.
+ * engine -> launcher    LAUNCH  token, spec (absent: it is the 4th fd, a sealed memfd); fds:
+ * folder, record (locked), channel[, spec] REAP    token of the launch, or one of its own; run,
+ * step, attempt: waits until that launch's supervisor has ended, then kills what it left launcher
+ * -> engine    REFUSED token, text: nothing was started REAPED  token, count supervisor -> engine
+ * BEGAN   at_ms; only where the command runs for some ms END     struct step_end engine ->
+ * supervisor  STOP    grace_ms (-1: the spec's; 0: KILL at once) ACK     the end is committed: no
+ * fsync needed
+ *
+ * That a launch worked needs no word: its supervisor holds the channel's other end, and nobody else
+ * does. So the channel's end without an END means: never started, refused, or died; the record says
+ * which. A newly connected engine (control socket) is told BEGAN and END where they have happened.
  */
 enum step_msg_kind {
     MSG_LAUNCH = 1,
-    MSG_REAP,
-    MSG_LAUNCHED,
-    MSG_REFUSED,
-    MSG_GONE,
-    MSG_REAPED,
-    MSG_BEGAN,
-    MSG_END,
-    MSG_STOP,
-    MSG_ACK
+    MSG_REAP = 2,
+    MSG_REFUSED = 3,
+    MSG_REAPED = 4,
+    MSG_BEGAN = 5,
+    MSG_END = 6,
+    MSG_STOP = 7,
+    MSG_ACK = 8,
+    MSG_LAST = MSG_ACK,
 };
 
 struct step_msg {
     enum step_msg_kind kind;
     int64_t token;
-    int64_t number;          /* pid, count, at_ms or grace_ms */
+    int64_t number;          /* count, at_ms or grace_ms */
     char *run, *step, *text; /* owned after decode */
     int64_t attempt;
     const void *spec; /* borrowed from the message's bytes */
@@ -189,6 +199,9 @@ bool step_msg_decode(const void *data, size_t len, struct step_msg *ret,
  * Never raises SIGPIPE. */
 bool step_send(int sock, const struct step_msg *msg, const int *fds, size_t fd_count,
                struct err *err) MUST_CHECK;
+/* The same for a message that is encoded already. */
+bool step_send_bytes(int sock, const void *data, size_t len, const int *fds, size_t fd_count,
+                     struct err *err) MUST_CHECK;
 /* 1: got one (raw bytes in `raw`, `ret` borrows from it; fds are the caller's), 0: nothing there
  * now, -1: the peer is gone or it failed. Unused fds are set to -1. */
 int step_recv(int sock, struct buf *raw, struct step_msg *ret, int fds[STEP_MSG_FDS],

@@ -1,0 +1,21 @@
+/*
+ * supervisor.h - one attempt, from its launch to its end, in a process of its own.
+ */
+#ifndef EXECUTOR_STEP_SUPERVISOR_H
+#define EXECUTOR_STEP_SUPERVISOR_H
+
+#include <stddef.h>
+
+struct supervisor_launch {
+    int folder, record, channel; /* taken */
+    int spec_fd;                 /* taken; -1 where the spec is in the message */
+    const void *spec;
+    size_t spec_len;
+    int signals; /* a signalfd that shows at least SIGCHLD and SIGTERM, which are blocked */
+};
+
+/* Runs in the freshly forked child of the launcher; ends the process: 0 where the end has been
+ * recorded. */
+_Noreturn void supervise(const struct supervisor_launch *launch);
+
+#endif

@@ -466,6 +466,10 @@ static void check_condition(const struct late *late, const struct dag_expr *expr
 
 static void check_one(struct reader *r, const struct late *late)
 {
+    if (late->kind == LATE_COPY) {
+        memcpy(late->target, late->from, sizeof(void *));
+        return;
+    }
     struct look look = {.r = r, .late = late};
     bool is_if = late->kind == LATE_EXPR;
     struct expr_names names = {

@@ -14,6 +14,12 @@
 
 /* ---- messages */
 
+/* The items of a list are read under the list's key. */
+static bool is_item(const struct schema_entry *e)
+{
+    return e->value != e->key + 1; /* key and value of an entry stand side by side */
+}
+
 static bool wrong(struct reader *r, const struct schema_entry *e, const char *code,
                   const char *hint)
 {
@@ -21,8 +27,8 @@ static bool wrong(struct reader *r, const struct schema_entry *e, const char *co
     char got[64];
     schema_describe(e->row, &want);
     return diag_add(r->diags, DIAG_ERROR, code, node_pos(e->value), node_width(e->value), hint,
-                    "`%s` must be %s, not %s", e->key->u.text, buf_str(&want),
-                    node_describe(e->value, got));
+                    "%s`%s` must be %s, not %s", is_item(e) ? "an item of " : "", e->key->u.text,
+                    buf_str(&want), node_describe(e->value, got));
 }
 
 const char *read_suggest(struct reader *r, const char *word, const char *const *names, size_t count)
@@ -103,6 +109,40 @@ static bool read_number(struct reader *r, const struct schema_entry *e, void *ta
     return true;
 }
 
+/* Words of other tools that are too far from ours for a suggestion by their letters. */
+static const char *word_meant(const struct schema_row *row, const char *word)
+{
+    static const struct {
+        const char *word, *ours, *hint;
+    } meant[] = {
+        {"int", "integer", "Did you mean `integer`?"},
+        {"long", "integer", "Did you mean `integer`?"},
+        {"float", "number", "Did you mean `number`?"},
+        {"double", "number", "Did you mean `number`?"},
+        {"bool", "boolean", "Did you mean `boolean`?"},
+        {"str", "string", "Did you mean `string`?"},
+        {"text", "string", "Did you mean `string`?"},
+        {"array", "list", "Did you mean `list`?"},
+        {"object", "map", "Did you mean `map`?"},
+        {"dict", "map", "Did you mean `map`?"},
+        {"docker", "container", "Did you mean `container`?"},
+        {"local", "process", "Did you mean `process`?"},
+        {"k8s", "kubernetes", "Did you mean `kubernetes`?"},
+        {"cancel", "replace", "Did you mean `replace`?"},
+        {"forbid", "skip", "Did you mean `skip`?"},
+        {"wait", "queue", "Did you mean `queue`?"},
+        {"last", "latest", "Did you mean `latest`?"},
+    };
+    for (size_t i = 0; i < COUNT_OF(meant); i++) {
+        for (const struct schema_word *w = row->words; w->word != NULL; w++) {
+            if (strcmp(meant[i].word, word) == 0 && strcmp(meant[i].ours, w->word) == 0) {
+                return meant[i].hint;
+            }
+        }
+    }
+    return NULL;
+}
+
 static bool read_word(struct reader *r, const struct schema_entry *e, void *target)
 {
     const char *names[SCHEMA_MAX_ROWS];
@@ -117,7 +157,9 @@ static bool read_word(struct reader *r, const struct schema_entry *e, void *targ
     if (e->row->takes & V_FORMAT) {
         return false; /* the next alternative */
     }
-    return wrong(r, e, "value", read_suggest(r, e->value->u.text, names, count));
+    const char *hint = word_meant(e->row, e->value->u.text);
+    return wrong(r, e, "value",
+                 hint != NULL ? hint : read_suggest(r, e->value->u.text, names, count));
 }
 
 static bool no_expression(struct reader *r, const struct schema_entry *e)
@@ -190,14 +232,29 @@ static void read_scalar(struct reader *r, const struct schema_entry *e, void *ta
     }
 }
 
-void read_late(struct reader *r, enum late_kind kind, const struct schema_row *row,
-               const struct dag_node *node, void *target)
+static void add_late(struct reader *r, const struct late *late)
 {
+    if (r->late_count == DAG_LIMIT_EXPRESSIONS) {
+        if (!r->too_many) {
+            r->too_many = true;
+            diag_add(r->diags, DIAG_ERROR, "too-large",
+                     late->kind == LATE_COPY ? (struct diag_pos){0} : node_pos(late->node), 1, NULL,
+                     "the file has more than %d texts that may hold expressions, aliases expanded",
+                     DAG_LIMIT_EXPRESSIONS);
+        }
+        return;
+    }
     if (r->late_count == r->late_cap) {
         r->late_cap = r->late_cap > 0 ? r->late_cap * 2 : 64;
         r->late = mem_grow(r->late, r->late_cap, sizeof *r->late);
     }
-    r->late[r->late_count++] = (struct late){
+    r->late[r->late_count++] = *late;
+}
+
+void read_late(struct reader *r, enum late_kind kind, const struct schema_row *row,
+               const struct dag_node *node, void *target)
+{
+    struct late late = {
         .row = row,
         .node = node,
         .target = target,
@@ -206,6 +263,13 @@ void read_late(struct reader *r, enum late_kind kind, const struct schema_row *r
         .kind = (uint8_t)kind,
         .place = (uint8_t)r->place,
     };
+    add_late(r, &late);
+}
+
+void read_late_copy(struct reader *r, const void *from, void *target)
+{
+    struct late late = {.from = from, .target = target, .kind = LATE_COPY};
+    add_late(r, &late);
 }
 
 /* ---- lists and mappings */
@@ -307,8 +371,8 @@ bool read_shape(struct reader *r, const struct schema_entry *e)
         schema_describe(e->row, &want);
         const struct dag_node *at = value->count > 0 ? value : e->key;
         return diag_add(r->diags, DIAG_ERROR, "no-value", node_pos(at), node_width(at),
-                        "Give it a value or remove the key.", "`%s` has no value: it must be %s",
-                        e->key->u.text, buf_str(&want));
+                        "Give it a value or remove the key.", "%s`%s` has no value: it must be %s",
+                        is_item(e) ? "an item of " : "", e->key->u.text, buf_str(&want));
     }
     const unsigned lists = V_LIST;
     const unsigned maps = V_MAP | V_NAMED;

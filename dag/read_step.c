@@ -206,6 +206,9 @@ void read_env(struct reader *r, const struct schema_entry *e, void *target)
     if (inherited > 0) {
         memcpy(env, step->env, inherited * sizeof *env);
     }
+    for (size_t i = 0; i < inherited; i++) { /* their values are not there yet */
+        read_late_copy(r, &step->env[i].value, (void *)&env[i].value);
+    }
     for (size_t i = 0; i < map->count; i++) {
         const struct node_entry *entry = &map->u.entries[i];
         struct schema_entry item = {e->row->item, &entry->key, &entry->value};

@@ -16,7 +16,8 @@
 #include <stdint.h>
 
 #define NO_STEP UINT32_MAX
-#define DAG_LIMIT_VARIABLES 1000 /* names in one env:, and params of a pipeline */
+#define DAG_LIMIT_EXPRESSIONS 2000000 /* texts that may hold ${{ }}, aliases expanded */
+#define DAG_LIMIT_VARIABLES 1000      /* names in one env:, and params of a pipeline */
 
 /* Names to numbers. Borrows the names; done frees the buckets, the items live in the arena. */
 struct name_item;
@@ -49,11 +50,14 @@ struct block {
     uint32_t *rank; /* position in `order` */
 };
 
-enum late_kind { LATE_TMPL, LATE_EXPR, LATE_SCRIPT };
+enum late_kind { LATE_TMPL, LATE_EXPR, LATE_SCRIPT, LATE_COPY };
 
 struct late {
     const struct schema_row *row;
-    const struct dag_node *node;
+    union {
+        const struct dag_node *node;
+        const void *from; /* LATE_COPY: an earlier target, whose result is taken over */
+    };
     void *target; /* pointer to the result pointer, or NULL where only checked */
     const struct block *block;
     uint32_t step; /* in the block, or NO_STEP */
@@ -91,6 +95,7 @@ struct reader {
     /* collected */
     struct late *late;
     size_t late_count, late_cap;
+    bool too_many;
     struct reach *reach;
     size_t reach_count, reach_cap;
     long suggestions; /* comparisons left for did-you-mean: many errors times many names */
@@ -105,6 +110,8 @@ void read_value(struct reader *r, const struct schema_entry *e, void *target);
 bool read_shape(struct reader *r, const struct schema_entry *e);
 void read_late(struct reader *r, enum late_kind kind, const struct schema_row *row,
                const struct dag_node *node, void *target);
+/* What stands at `from` when it has been read is what `target` gets. */
+void read_late_copy(struct reader *r, const void *from, void *target);
 /* Checks the name of an entry; false after a diagnostic. */
 bool read_name(struct reader *r, const struct schema_names *names, const struct dag_node *key,
                const char *what);

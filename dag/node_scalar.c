@@ -228,6 +228,20 @@ static void step_value(struct walk *w, size_t count)
     w->left -= count;
 }
 
+static void step_character(struct walk *w)
+{
+    do {
+        step_value(w, 1);
+    } while (w->left > 0 && (*w->value & '\xc0') == '\x80');
+}
+
+/* The same character on both sides. */
+static void step_both(struct walk *w)
+{
+    step_source(w);
+    step_character(w);
+}
+
 /* Blanks and a line end from here on. */
 static bool at_fold(const struct walk *w)
 {
@@ -252,28 +266,31 @@ static void step_fold(struct walk *w)
 /* An escape in double quotes: how long it is in the source and in the value. */
 static void step_escape(struct walk *w)
 {
-    static const char two[] = "x";
     char kind = w->at + 1 < w->end ? w->at[1] : 'n';
-    size_t digits = kind == two[0] ? 2 : kind == 'u' ? 4 : kind == 'U' ? 8 : 0;
-    if (kind == '\n' || kind == '\r') { /* an escaped line end is nothing */
-        step_source(w);
-        while (w->at < w->end && strchr(" \t\r\n", *w->at) != NULL) {
-            step_source(w);
-        }
-        return;
-    }
+    size_t digits = kind == 'x' ? 2 : kind == 'u' ? 4 : kind == 'U' ? 8 : 0;
     for (size_t i = 0; i < digits + 2 && w->at < w->end; i++) {
         step_source(w);
     }
-    do {
-        step_value(w, 1);
-    } while (w->left > 0 && (*w->value & '\xc0') == '\x80');
+    step_character(w);
+}
+
+/* A backslash before a line end: it stands for nothing. */
+static bool at_joined_line(const struct walk *w)
+{
+    return w->end - w->at > 1 && w->at[0] == '\\' && (w->at[1] == '\n' || w->at[1] == '\r');
 }
 
 static void walk_flow(struct walk *w, enum node_style style)
 {
-    while (w->left > 0 && w->at < w->end) {
-        if (at_fold(w)) {
+    while (w->at < w->end) {
+        if (style == NODE_DOUBLE && at_joined_line(w)) {
+            step_source(w);
+            while (w->at < w->end && strchr(" \t\r\n", *w->at) != NULL) {
+                step_source(w);
+            }
+        } else if (w->left == 0) {
+            return;
+        } else if (at_fold(w)) {
             step_fold(w);
         } else if (style == NODE_DOUBLE && *w->at == '\\') {
             step_escape(w);
@@ -281,10 +298,7 @@ static void walk_flow(struct walk *w, enum node_style style)
             if (style == NODE_SINGLE && *w->at == '\'') {
                 step_source(w); /* '' is one */
             }
-            step_source(w);
-            do {
-                step_value(w, 1);
-            } while (w->left > 0 && (*w->value & '\xc0') == '\x80');
+            step_both(w);
         }
     }
 }
@@ -358,10 +372,7 @@ static void walk_folded(struct walk *w)
     skip_indent(w);
     while (w->left > 0 && w->at < w->end) {
         if (*w->at != '\n' && *w->at != '\r') {
-            step_source(w);
-            do {
-                step_value(w, 1);
-            } while (w->left > 0 && (*w->value & '\xc0') == '\x80');
+            step_both(w);
             continue;
         }
         size_t breaks = 0;

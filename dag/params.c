@@ -85,8 +85,8 @@ static bool wrong_type(struct bind *b, const struct dag_param *param, enum dag_t
 {
     const char *hint = param->type == DAG_STRING ? "Put it in quotes." : NULL;
     return diag_add(b->diags, DIAG_ERROR, "param-type", pos, width, hint,
-                    "the parameter `%s` is a %s, not a %s", param->name, dag_type_name(param->type),
-                    dag_type_name(got));
+                    "the parameter `%s` is of type %s, not %s", param->name,
+                    dag_type_name(param->type), dag_type_name(got));
 }
 
 static void bind_node(struct bind *b, size_t at, const struct dag_node *node)
@@ -163,8 +163,8 @@ static void bind_text(struct bind *b, size_t at, const char *text)
     }
     int show = (int)strnlen(text, 60);
     diag_add(b->diags, DIAG_ERROR, "param-type", nowhere, 1, example(param->type),
-             "the parameter `%s` is a %s, not \"%.*s\"", param->name, dag_type_name(param->type),
-             show, text);
+             "the parameter `%s` is of type %s, which \"%.*s\" is not", param->name,
+             dag_type_name(param->type), show, text);
 }
 
 /* ---- all of them */
@@ -239,7 +239,7 @@ static bool bind_entry(struct bind *b, const struct dag_entry *entry, bool *seen
     b->values[at] = entry->value;
     seen[at] = true;
     if (!param_fit(param, &b->values[at])) {
-        return err_set(err, ERR_INVALID, "the parameter `%s` is a %s, not a %s", param->name,
+        return err_set(err, ERR_INVALID, "the parameter `%s` is of type %s, not %s", param->name,
                        dag_type_name(param->type), dag_type_name(entry->value.type));
     }
     if (param_check(param, &b->values[at], (struct diag_pos){0, 0}, 1, b->diags)) {

@@ -48,7 +48,7 @@ static void check_params(struct reader *r, const struct dag_node *params)
         }
         if (!param_fit(&p->params[at], &value)) {
             diag_add(r->diags, DIAG_ERROR, "param-type", node_pos(&entry->value),
-                     node_width(&entry->value), NULL, "the parameter `%s` is a %s, not a %s",
+                     node_width(&entry->value), NULL, "the parameter `%s` is of type %s, not %s",
                      entry->key.u.text, dag_type_name(p->params[at].type),
                      dag_type_name(value.type));
             continue;

@@ -140,7 +140,7 @@ static void take_default(struct reader *r, struct dag_param *param, const struct
     if (!param_fit(param, &param->def)) {
         diag_add(r->diags, DIAG_ERROR, "param-type", node_pos(node), node_width(node),
                  param->type == DAG_STRING ? "Put it in quotes." : NULL,
-                 "the default of `%s` is a %s, but its type is %s", param->name,
+                 "the default of `%s` is of type %s, but the parameter of type %s", param->name,
                  dag_type_name(param->def.type), dag_type_name(param->type));
         return;
     }
@@ -160,8 +160,8 @@ static void take_choices(struct reader *r, struct dag_param *param, const struct
         }
         if (!param_fit(param, &choices[i])) {
             diag_add(r->diags, DIAG_ERROR, "param-type", node_pos(node), node_width(node), NULL,
-                     "`enum` of `%s`: a %s, but the type is %s", param->name,
-                     dag_type_name(choices[i].type), dag_type_name(param->type));
+                     "`enum` of `%s` holds a value of type %s, but the parameter is of type %s",
+                     param->name, dag_type_name(choices[i].type), dag_type_name(param->type));
             return;
         }
     }

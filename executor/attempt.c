@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #define LOOK_AGAIN_MS 5
+#define REAP_TRIES 3
 
 /* ---- making and freeing
  * --------------------------------------------------------------------------------- */
@@ -84,12 +85,40 @@ static void end(struct exec_attempt *a, const struct step_end *how)
     }
 }
 
+static void look_at_record(struct exec_attempt *a);
+
+static void on_timer(void *arg)
+{
+    struct exec_attempt *a = arg;
+    if (a->due) {
+        struct step_end result = a->result; /* the owner may free the attempt */
+        end(a, &result);
+    } else if (!a->ended) {
+        look_at_record(a);
+    }
+}
+
+static void start_timer(struct exec_attempt *a, int64_t delay_ms)
+{
+    const struct loop_ops *ops = a->exec->loop->ops;
+    if (a->timer == NULL) {
+        a->timer = ops->timer_open(a->exec->loop, on_timer, a);
+    }
+    ops->timer_start(a->timer, delay_ms);
+}
+
+/* Told by the timer: this may be called from inside exec_start or exec_reap. */
 static void end_without_supervisor(struct exec_attempt *a, enum step_how how, const char *why)
 {
-    struct step_end result = {.how = how, .exit_code = -1};
-    result.ended_ms = clock_wall_ms(clock_system());
-    snprintf(result.message, sizeof(result.message), "%s", why == NULL ? "" : why);
-    end(a, &result);
+    if (a->due || a->ended) {
+        return;
+    }
+    a->due = true;
+    a->result = (struct step_end){.how = how, .exit_code = -1};
+    a->result.began_ms = a->began_ms;
+    a->result.ended_ms = clock_wall_ms(clock_system());
+    snprintf(a->result.message, sizeof(a->result.message), "%s", why == NULL ? "" : why);
+    start_timer(a, 0);
 }
 
 void attempt_refused(struct exec_attempt *a, const char *why)
@@ -101,44 +130,63 @@ void attempt_reaped(struct exec_attempt *a)
 {
     if (a->reaping) {
         a->reaping = false;
-        end_without_supervisor(a, STEP_LOST, NULL);
+        end_without_supervisor(
+            a, STEP_LOST,
+            a->began_ms != 0 ? "the step's supervisor died; what it left has been killed"
+                             : "the launcher or the supervisor died before the command began");
     }
 }
 
-bool attempt_ask_reap(struct exec_attempt *a)
+/* The new launcher is asked again, after a look at the record. */
+void attempt_launcher_lost(struct exec_attempt *a)
+{
+    if (!a->reaping) {
+        return;
+    }
+    a->reaping = false;
+    if (++a->reap_tries < REAP_TRIES) {
+        start_timer(a, LOOK_AGAIN_MS);
+    } else if (a->began_ms != 0) {
+        end_without_supervisor(a, STEP_LOST,
+                               "the step's supervisor died, and no launcher lives "
+                               "long enough to kill what it left");
+    } else {
+        AUTO_FREE char *why =
+            mem_printf("%s ends as soon as it is started: is it the program of this version?",
+                       a->exec->program);
+        end_without_supervisor(a, STEP_SPAWN, why);
+    }
+}
+
+static bool ask_reap(struct exec_attempt *a)
 {
     struct step_msg msg = {
         .kind = MSG_REAP, .token = a->token, .run = a->run, .step = a->step, .attempt = a->number};
-    a->reaping = true;
-    return launcher_send(a->exec, &msg, NULL, 0, NULL);
+    bool asked = launcher_send(a->exec, &msg, NULL, 0, NULL);
+    a->reaping = asked;
+    return asked;
 }
 
-static void look_again(struct exec_attempt *a);
-
-/* The channel has closed without an END. */
-static void look_at_record(void *arg)
+/* The channel has closed without an END. While the lock is held the supervisor is on its way out:
+ * a dying process closes its descriptors one after the other. */
+static void look_at_record(struct exec_attempt *a)
 {
-    struct exec_attempt *a = arg;
     struct err err = ERR_INIT;
     struct record record;
     bool missing = false;
     AUTO_CLOSE int fd = recover_open_record(a->folder, &missing, &err);
-    if (fd >= 0 && !file_lock(fd, &err)) {
-        look_again(a); /* it is on its way out */
-    } else if (fd >= 0 && record_read(fd, &record, &err) && record.ended) {
+    bool locked = fd >= 0 && file_lock(fd, &err);
+    bool readable = locked && record_read(fd, &record, &err);
+    if (fd >= 0 && !locked) {
+        start_timer(a, LOOK_AGAIN_MS);
+    } else if (readable && record.ended) {
         end(a, &record.end);
-    } else if (!attempt_ask_reap(a)) {
-        look_again(a); /* no launcher could be started now */
+    } else {
+        a->began_ms = readable && record.began ? record.began_ms : a->began_ms;
+        if (!ask_reap(a)) {
+            start_timer(a, LOOK_AGAIN_MS); /* no launcher could be started now */
+        }
     }
-}
-
-static void look_again(struct exec_attempt *a)
-{
-    const struct loop_ops *ops = a->exec->loop->ops;
-    if (a->timer == NULL) {
-        a->timer = ops->timer_open(a->exec->loop, look_at_record, a);
-    }
-    ops->timer_start(a->timer, LOOK_AGAIN_MS);
 }
 
 /* ---- the supervisor's words
@@ -148,33 +196,28 @@ static void handle(struct exec_attempt *a, const struct step_msg *msg)
 {
     if (msg->kind == MSG_BEGAN && !a->began && !a->ended) {
         a->began = true;
+        a->began_ms = msg->number;
         a->events->began(a->owner, msg->number);
     } else if (msg->kind == MSG_END) {
         end(a, &msg->end);
     }
 }
 
+/* One message a call: the owner may have freed the attempt in the middle of it. */
 static void on_channel(void *arg, int events)
 {
     (void)events;
     struct exec_attempt *a = arg;
-    struct buf *raw = &a->exec->raw;
-    for (;;) {
-        struct step_msg msg;
-        int fds[STEP_MSG_FDS];
-        struct err err = ERR_INIT;
-        buf_clear(raw);
-        int got = step_recv(a->channel, raw, &msg, fds, &err);
-        if (got == 0) {
-            return;
+    struct step_msg msg;
+    int fds[STEP_MSG_FDS];
+    struct err err = ERR_INIT;
+    int got = step_recv(a->channel, &a->exec->raw, &msg, fds, &err);
+    if (got < 0) {
+        disconnect(a);
+        if (!a->ended) {
+            look_at_record(a);
         }
-        if (got < 0) {
-            disconnect(a);
-            if (!a->ended) {
-                look_at_record(a);
-            }
-            return;
-        }
+    } else if (got > 0) {
         for (size_t i = 0; i < STEP_MSG_FDS; i++) {
             mem_close_fd(&fds[i]);
         }

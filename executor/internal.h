@@ -1,10 +1,11 @@
 /*
  * internal.h - private to executor: the launcher's link and the attempts that hang on it.
  *
- *   launcher.c  the launcher process and its socket      attempt.c  one attempt: start, events,
- * stop, finish recover.c   attempts of an engine that died          drivers.c  the table of
- * drivers; where orch-step is outputs.c   metrics.c   logfile.c                    readers of what
- * an attempt left
+ *   launcher.c  the launcher process and its socket
+ *   attempt.c   one attempt: start, events, stop, finish
+ *   recover.c   attempts of an engine that died
+ *   drivers.c   the table of drivers; where orch-step is
+ *   outputs.c metrics.c logfile.c   readers of what an attempt left
  */
 #ifndef EXECUTOR_INTERNAL_H
 #define EXECUTOR_INTERNAL_H
@@ -44,7 +45,11 @@ struct exec_attempt {
     int channel; /* to the supervisor; -1 = closed */
     struct loop_watch *watch;
     struct loop_timer *timer; /* looks again whether the supervisor is gone */
+    int64_t began_ms;         /* 0 = not known to have begun */
     bool began, ended, reaping;
+    int reap_tries;         /* launchers that died over a REAP of this one */
+    bool due;               /* `result` is told by the timer, not from inside a call */
+    struct step_end result; /* where no supervisor is left to tell it */
     UT_hash_handle hh;
 };
 
@@ -64,7 +69,7 @@ void attempt_connect(struct exec_attempt *a, int channel); /* takes the socket a
 void attempt_free(struct exec_attempt *a);
 void attempt_refused(struct exec_attempt *a, const char *why); /* by the launcher */
 void attempt_reaped(struct exec_attempt *a);
-bool attempt_ask_reap(struct exec_attempt *a);
+void attempt_launcher_lost(struct exec_attempt *a);
 struct exec_attempt *attempt_start(struct exec *e, const char *folder, const struct step_spec *spec,
                                    const struct exec_events *events, void *owner, struct err *err);
 

@@ -36,7 +36,6 @@ static int spawn(const char *program, int sock, pid_t *ret_pid)
     posix_spawn_file_actions_adddup2(&actions, 0, 1);
     posix_spawn_file_actions_adddup2(&actions, 0, 2);
     posix_spawn_file_actions_adddup2(&actions, sock, SERVE_FD);
-    posix_spawn_file_actions_addchdir_np(&actions, "/");
     posix_spawnattr_init(&attr);
     sigset_t none, all;
     sigemptyset(&none);
@@ -61,10 +60,13 @@ bool launcher_start(struct exec *e, struct err *err)
         return true;
     }
     int pair[2];
+    if (e->pid > 0) {
+        (void)waitpid(e->pid, NULL, 0); /* the one before: it has closed its socket, or sees ours */
+        e->pid = 0;
+    }
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
         return err_sys(err, errno, "cannot make a socket to the launcher");
     }
-    fcntl(pair[0], F_SETFL, O_NONBLOCK);
     int rc = spawn(e->program, pair[1], &e->pid);
     close(pair[1]);
     if (rc != 0) {
@@ -147,13 +149,9 @@ static void send_pending(struct exec *e)
 {
     while (e->pending != NULL) {
         struct exec_pending *p = e->pending;
-        struct step_msg msg;
         struct err err = ERR_INIT;
-        if (!step_msg_decode(buf_str(&p->bytes), p->bytes.len, &msg, &err)) {
-            abort();
-        }
-        bool sent = step_send(e->sock, &msg, p->fds, p->fd_count, &err);
-        step_msg_done(&msg);
+        bool sent =
+            step_send_bytes(e->sock, p->bytes.data, p->bytes.len, p->fds, p->fd_count, &err);
         if (!sent && err.code == ERR_BUSY) {
             return;
         }
@@ -175,7 +173,6 @@ static void launcher_lost(struct exec *e)
     e->watch = NULL;
     mem_close_fd(&e->sock);
     e->sock = -1;
-    waitpid(e->pid, NULL, WNOHANG);
     while (e->pending != NULL) {
         struct exec_pending *p = e->pending;
         e->pending = p->next;
@@ -184,9 +181,7 @@ static void launcher_lost(struct exec *e)
     e->pending_last = NULL;
     for (struct exec_attempt *a = e->attempts, *next; a != NULL; a = next) {
         next = a->hh.next;
-        if (a->reaping) {
-            attempt_ask_reap(a);
-        }
+        attempt_launcher_lost(a);
     }
 }
 
@@ -203,7 +198,6 @@ static void handle(struct exec *e, const struct step_msg *msg)
             attempt_reaped(a);
         }
     }
-    /* LAUNCHED and GONE need nothing: the channel to the supervisor tells both, and sooner. */
 }
 
 static void hear(struct exec *e)
@@ -287,7 +281,9 @@ void exec_close(struct exec *e)
     }
     if (e->sock >= 0) {
         close(e->sock); /* the launcher leaves; supervisors stay */
-        waitpid(e->pid, NULL, WNOHANG);
+    }
+    if (e->pid > 0) {
+        (void)waitpid(e->pid, NULL, 0);
     }
     buf_done(&e->raw);
     free(e->program);

@@ -206,7 +206,7 @@ bool exec_read_metrics(const char *folder, struct exec_metrics *ret, struct err 
 
 bool exec_read_files(const char *folder, struct step_files *ret, struct err *err)
 {
-    AUTO_BUF struct buf bytes = BUF_INIT(LIMIT_SPEC);
+    AUTO_BUF struct buf bytes = BUF_INIT(STEP_FILES_BYTES);
     *ret = (struct step_files){0};
     if (!read_file(folder, "files", &bytes, err)) {
         return false;

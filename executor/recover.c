@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -66,9 +67,13 @@ static bool judge(int fd, const char *folder, enum exec_found *ret, struct step_
                   struct err *err)
 {
     struct record record;
-    struct err why = ERR_INIT;
-    if (!record_read(fd, &record, &why)) {
+    struct stat st;
+    if (fstat(fd, &st) == 0 && st.st_size == 0) {
         return never_started(folder, ret, err); /* not even its identity had been written */
+    }
+    if (!record_read(fd, &record, NULL)) {
+        *ret = EXEC_LOST; /* a power failure took it: nobody knows */
+        return true;
     }
     if (record.ended) {
         *ret = EXEC_ENDED;
@@ -129,6 +134,22 @@ bool exec_recover(struct exec *e, const char *folder, const struct exec_events *
     return true;
 }
 
+static bool ask_reap(struct exec *e, const struct step_msg *msg, struct err *err)
+{
+    if (!launcher_send(e, msg, NULL, 0, err)) {
+        return false;
+    }
+    int64_t until = clock_boot_ms(clock_system()) + REAP_MS;
+    while (e->reaped_token != msg->token) {
+        int64_t left = until - clock_boot_ms(clock_system());
+        if (left <= 0 || !launcher_wait(e, (int)left)) {
+            return err_set(err, ERR_UNAVAILABLE,
+                           "the launcher did not say that what the attempt left is gone");
+        }
+    }
+    return true;
+}
+
 bool exec_reap(struct exec *e, const char *run, const char *step, int64_t attempt,
                int64_t *ret_killed, struct err *err)
 {
@@ -139,16 +160,9 @@ bool exec_reap(struct exec *e, const char *run, const char *step, int64_t attemp
                            .run = run_copy,
                            .step = step_copy,
                            .attempt = attempt};
-    if (!launcher_send(e, &msg, NULL, 0, err)) {
+    /* Once more where the launcher died over it. */
+    if (!ask_reap(e, &msg, err) && (e->sock >= 0 || !ask_reap(e, &msg, err))) {
         return false;
-    }
-    int64_t until = clock_boot_ms(clock_system()) + REAP_MS;
-    while (e->reaped_token != msg.token) {
-        int64_t left = until - clock_boot_ms(clock_system());
-        if (left <= 0 || !launcher_wait(e, (int)left)) {
-            return err_set(err, ERR_UNAVAILABLE,
-                           "the launcher did not say that what the attempt left is gone");
-        }
     }
     if (ret_killed != NULL) {
         *ret_killed = e->reaped_count;

@@ -19,9 +19,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ESCAPE_MAX 6         /* \uXXXX */
-#define TRANSPARENT_MAX 4096 /* more newlines than this in a row end a match: bounds what is held  \
-                              */
+#define ESCAPE_MAX 6 /* \uXXXX */
+#define TRANSPARENT_MAX                                                                            \
+    4096 /* more newlines than this in a row end a match: bounds what is held                      \
+          */
 
 enum { PLAIN, PERCENT, BACKSLASH, VIEWS };
 

@@ -129,7 +129,7 @@ bool step_send_bytes(int sock, const void *data, size_t len, const int *fds, siz
     if (fd_count > 0) {
         header.msg_control = control.bytes;
         header.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
-        struct cmsghdr *c = CMSG_FIRSTHDR(&header);
+        struct cmsghdr *c = &control.align; /* the first, by the layout of the union */
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
         c->cmsg_len = CMSG_LEN(sizeof(int) * fd_count);

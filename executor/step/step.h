@@ -133,6 +133,8 @@ bool step_end_decode(const void *data, size_t len, struct step_end *ret) MUST_CH
 /* ---- stored files
  * ---------------------------------------------------------------------------------------------- */
 
+#define STEP_FILES_BYTES (128 << 20) /* of the encoded list */
+
 struct step_file {
     bool artifact; /* left in artifacts/; else a declared output */
     char *name;    /* the output's name, or the artifact's relative path */

@@ -24,7 +24,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILES_MAX (256L << 20)
 #define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 struct results {
@@ -232,14 +231,14 @@ static bool sync_file(int dir, const char *name, bool *ret_there, struct err *er
 
 static bool write_files(struct results *r, struct step_end *end, struct err *err)
 {
-    AUTO_BUF struct buf list = BUF_INIT(FILES_MAX);
+    AUTO_BUF struct buf list = BUF_INIT(STEP_FILES_BYTES);
     if (r->files.count == 0) {
         return true;
     }
     step_files_encode(&r->files, &list);
     if (list.full) {
-        return err_set(err, ERR_LIMIT, "the list of stored files is larger than %ld bytes",
-                       FILES_MAX);
+        return err_set(err, ERR_LIMIT, "the list of stored files is larger than %d bytes",
+                       STEP_FILES_BYTES);
     }
     AUTO_CLOSE int fd = openat(r->dir, "files", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0) {

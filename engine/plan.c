@@ -172,7 +172,7 @@ bool engine_plan(struct store *store, const struct engine_request *req, struct a
         }
         choose_only(&c, chosen, req->only_count);
     } else if (req->from != NULL) {
-        uint32_t from;
+        uint32_t from = 0;
         if (!find_index(req->pipeline, "--from", req->from, &from, err)) {
             return false;
         }

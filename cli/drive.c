@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define TICK_US 250000
+#define SETTLED_SAID 20
 
 static void stop(struct drive *d)
 {
@@ -20,13 +21,13 @@ static void stop(struct drive *d)
     char actor[32];
     bool kill = d->signals > 1;
     if (kill)
-        live_say(&d->live, "killing what still runs");
+        live_say(&d->live, TERM_WARN, "killing what still runs");
     else
-        live_say(&d->live,
+        live_say(&d->live, TERM_WARN,
                  "cancelling: running steps are asked to end and have their grace time; once more "
                  "kills them");
     if (!engine_cancel(d->engine, d->id, cli_actor(actor), kill, &err) && err.code != ERR_NOT_FOUND)
-        live_say(&d->live, "%s", err.msg);
+        live_say(&d->live, TERM_BAD, "%s", err.msg);
 }
 
 static void on_stop(void *arg, int signo)
@@ -92,7 +93,28 @@ bool drive_open(struct drive *d, struct cli *c, struct err *err)
         .observe_arg = &d->live,
     };
     d->engine = engine_open(&conf, err);
+    if (!d->engine && err && err->code == ERR_UNSUPPORTED)
+        err->code = ERR_UNAVAILABLE; /* a storage that this version does not have */
     return d->engine && watch_signals(d, err);
+}
+
+/* Steps that got their end with the record of the run: --from and --only reuse and skip. */
+static void say_settled(struct drive *d)
+{
+    AUTO_ARENA struct arena a = ARENA_INIT;
+    struct store_step *steps;
+    size_t count, said = 0;
+    struct err err = ERR_INIT;
+    if (!store_get_steps(engine_store(d->engine), d->id, &a, &steps, &count, &err))
+        return; /* what cannot be read now will be told when the run ends */
+    for (size_t i = 0; i < count && said < SETTLED_SAID; i++) {
+        bool reused = strcmp(steps[i].status, "reused") == 0;
+        if (!reused && strcmp(steps[i].status, "skipped") != 0)
+            continue;
+        said++;
+        live_say(&d->live, term_status_style(steps[i].status), "%s: %s: %s",
+                 term_safe(&a, steps[i].name), steps[i].status, cli_step_why(&a, &steps[i], NULL));
+    }
 }
 
 void drive_begin(struct drive *d, const char *id, const char *verb)
@@ -107,6 +129,8 @@ void drive_begin(struct drive *d, const char *id, const char *verb)
                term_safe(&a, run.pipeline), run.number, term_off(d->c->colour, TERM_STRONG), id);
         fflush(stdout);
     }
+    if (args_text(&d->c->args, "from") || args_text(&d->c->args, "only"))
+        say_settled(d);
     if (d->signals > 0)
         stop(d); /* asked for while the run was being made */
 }

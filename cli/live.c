@@ -135,7 +135,7 @@ static void say_line(struct live *l, int64_t at_ms, const char *subject, enum te
     printf("%s%s%s\n", term_on(colour, style), text, term_off(colour, style));
 }
 
-void live_say(struct live *l, const char *fmt, ...)
+void live_say(struct live *l, enum term_style style, const char *fmt, ...)
 {
     if (l->c->json || l->c->quiet)
         return;
@@ -144,7 +144,7 @@ void live_say(struct live *l, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    say_line(l, now_ms(), NULL, TERM_WARN, text);
+    say_line(l, now_ms(), NULL, style, text);
     live_tick(l);
     fflush(stdout);
 }

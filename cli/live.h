@@ -27,7 +27,7 @@ void live_event(void *live, const struct engine_event *event); /* an engine_conf
 void live_tick(struct live *l);                                /* redraws the status line */
 void live_clear(struct live *l);                               /* removes it */
 /* A line of our own among the others. */
-void live_say(struct live *l, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void live_say(struct live *l, enum term_style style, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The terminal has gone: no output any more. */
 void live_hang_up(struct live *l);
 

@@ -117,9 +117,10 @@ static int run_words(struct cli *c, int argc, char **argv)
     int used;
     if (!options_parse(&c->args, tables, argc - 1, argv + 1, true, &used, &err))
         return cli_usage(c, "%s; 'orchctl --help' lists verbs and options", err.msg);
-    settle(c);
-    if (args_flag(&c->args, "version"))
+    if (args_flag(&c->args, "version")) {
+        settle(c);
         return cli_find_verb("version")->run(c);
+    }
     if (args_flag(&c->args, "help")) {
         print_help(used + 1 < argc ? cli_find_verb(argv[used + 1]) : NULL);
         return EXIT_DONE;

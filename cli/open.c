@@ -36,6 +36,8 @@ struct store *cli_open_store(struct cli *c, struct err *err)
     struct store_conf conf = {
         .url = cli_storage(c), .data_dir = cli_data_dir(c), .must_exist = true, .read_only = true};
     struct store *s = store_open(&conf, err);
+    if (!s && err->code == ERR_UNSUPPORTED)
+        err->code = ERR_UNAVAILABLE; /* a storage that this version does not have */
     if (s || err->code != ERR_NOT_FOUND)
         return s;
     const char *url = cli_storage(c);

@@ -70,7 +70,8 @@ static void leave(struct drive *d, const char *id, int pipe_fd)
     d->c->terminal = d->c->colour = d->c->json = d->c->quiet = false;
     d->live.redraw = false;
     if (write(pipe_fd, id, ID_SIZE - 1) < 0)
-        live_say(&d->live, "the starting orchctl has gone"); /* the run goes on all the same */
+        live_say(&d->live, TERM_WARN,
+                 "the starting orchctl has gone"); /* the run goes on all the same */
     close(pipe_fd);
 }
 

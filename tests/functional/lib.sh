@@ -86,16 +86,20 @@ eventually() {
     done
 }
 
-# The orchctl that drives a run: it holds the lock of the engine.
-engine_pid() {
-    local target fd
-    target=$(stat -Lc %d:%i "$ORCH_HOME/runs/$1/engine.lock")
-    for fd in /proc/[0-9]*/fd/*; do
-        [ "$(stat -Lc %d:%i "$fd" 2>/dev/null)" = "$target" ] || continue
-        fd=${fd#/proc/}
-        [ "$(cat "/proc/${fd%%/*}/comm" 2>/dev/null)" = orchctl ] && echo "${fd%%/*}" && return
+# The pids of the processes called NAME that hold FILE open.
+holders() { # NAME FILE
+    local dir fd name
+    for dir in /proc/[0-9]*; do
+        name=''
+        { read -r name <"$dir/comm"; } 2>/dev/null
+        [ "$name" = "$1" ] || continue
+        for fd in "$dir"/fd/*; do
+            [ "$fd" -ef "$2" ] && echo "${dir#/proc/}" && break
+        done
     done
 }
+
+engine_pid() { holders orchctl "$ORCH_HOME/runs/$1/engine.lock" | head -n 1; }
 
 skip() {
     echo "skipped: $*"

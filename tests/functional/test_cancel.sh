@@ -22,7 +22,7 @@ run 0 orchctl show "$id" --json
 is "$(json .status)" cancelled
 is "$(json '.steps|map(.status)|join(",")')" cancelled,cancelled,cancelled
 is "$(json '.steps[2].attempts|length')" 0
-run 0 orchctl logs "$id" obey; is "$out" bye
+run 0 orchctl logs "$id" obey; has bye
 check gone "$pid"
 run 2 orchctl cancel "$id"; has "ended" "$err"
 down

@@ -63,7 +63,7 @@ run 4 orchctl logs last
 run 4 orchctl cancel last
 run 4 orchctl resume last
 check test ! -e "$ORCH_HOME"
-run 3 orchctl runs --storage postgresql://x; has "postgresql" "$err"
+run 4 orchctl runs --storage postgresql://x; has "PostgreSQL" "$err"
 
 # ---- options in every place and form
 cat >p.yaml <<'Y'
@@ -99,7 +99,7 @@ run 6 orchctl show ffffffff;  has "ffffffff" "$err"
 run 6 orchctl show nosuch#1 --json; is "$(json .error.code)" not_found
 run 0 orchctl show last --json; id=$(json .id)
 run 0 orchctl show "$id"
-run 3 orchctl show "${id:0:5}"; has "ambiguous" "$err"
+run 3 orchctl show "${id:0:5}"; has "fits several runs" "$err"
 run 0 orchctl show last; has "one"; has "succeeded"; has "$id"
 run 2 orchctl cancel last;    has "ended" "$err"
 run 2 orchctl resume last;    has "ended" "$err"

@@ -36,13 +36,14 @@ done
 is "$(head -c 7 "$ORCH_HOME/orch.db")" "this is"
 run 1 orchctl doctor; has "fail  database"
 restore
-if command -v sqlite3 >/dev/null; then
-    sqlite3 "$ORCH_HOME/orch.db" 'PRAGMA user_version=999' >/dev/null
-else
-    /usr/bin/python3 -c 'import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.execute("PRAGMA user_version=999"); c.commit()' "$ORCH_HOME/orch.db"
-fi
-run 4 orchctl run ok.yaml; has "newer" "$err"; has "999" "$err"
-run 4 orchctl runs;        has "newer" "$err"
+/usr/bin/python3 - "$ORCH_HOME/orch.db" <<'PY'
+import sqlite3, sys
+c = sqlite3.connect(sys.argv[1])
+c.execute("insert into migrations values (999, 'later', 'x', '9.9.9', 0)")
+c.commit()
+PY
+run 4 orchctl run ok.yaml; has "9.9.9" "$err"; has "999" "$err"
+run 4 orchctl runs;        has "9.9.9 or newer" "$err"
 run 4 orchctl runs --json; is "$(json .error.code)" newer
 restore
 /usr/bin/python3 - "$ORCH_HOME/orch.db" <<'PY'
@@ -95,7 +96,7 @@ Y
         orchctl resume last >o 2>e
     fi
     run 0 orchctl show last --json; check test "$(json .status)" != running
-    run 0 orchctl doctor
+    run 1 orchctl doctor; has "fail  disk space"; has "ok    database"
     dd if=/dev/zero of="$work/small/ballast" bs=4k 2>/dev/null
     orchctl run ok.yaml >o 2>e; check test $? = 70; has "space" "$(cat e)"
     rm -f "$work/small/ballast"

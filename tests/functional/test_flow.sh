@@ -60,7 +60,7 @@ steps:
   codes: {retry: {limit: 5, delay: 10ms, exit_codes: [75]}, run: 'test $ORCH_ATTEMPT = 1 && exit 75; exit 4'}
 Y
 run 1 orchctl run retry.yaml
-has "third: attempt 1 failed: exit code 1; retry in 20ms"; has "third: succeeded"
+has "third: attempt 1 failed: "; has "exit code 1; retry in 20ms"; has "third: succeeded"
 is "$(states)" "third=succeeded codes=failed:exit"
 run 0 orchctl show last --json
 is "$(json '.steps|map(.attempts|length)|join(",")')" 3,2

@@ -6,8 +6,8 @@ name: logs
 steps:
   one:
     run: |
-      echo first
-      echo warn: low >&2
+      echo first; sleep 0.05
+      echo warn: low >&2; sleep 0.05
       i=0; while [ $i -lt 20 ]; do echo "line $i"; i=$((i+1)); done
   two:
     needs: one

@@ -49,14 +49,8 @@ Y
 run 0 orchctl run lost.yaml --detach -j 4; id=$out
 eventually 10 sh -c 'test "$(wc -l <ran)" = 3'
 kill -9 "$(engine_pid "$id")"
-# The supervisors of this run: orch-step processes that hold the record of one of its attempts.
-for record in "$ORCH_HOME/runs/$id"/*@1/record; do
-    target=$(stat -Lc %d:%i "$record")
-    for fd in /proc/[0-9]*/fd/*; do
-        [ "$(stat -Lc %d:%i "$fd" 2>/dev/null)" = "$target" ] || continue
-        fd=${fd#/proc/}
-        kill -9 "${fd%%/*}" 2>/dev/null
-    done
+for record in "$ORCH_HOME/runs/$id"/*@1/record; do # the supervisors of its attempts
+    for pid in $(holders orch-step "$record"); do kill -9 "$pid"; done
 done
 orchctl resume "$id" >resume.txt 2>&1 &
 resumed=$!

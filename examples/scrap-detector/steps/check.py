@@ -47,8 +47,8 @@ def check(data, schema):
         check_column(data, name, rule, problems)
     if data[schema["key"]].duplicated().any():
         problems.append(f"{schema['key']}: {int(data[schema['key']].duplicated().sum())} values appear twice")
+    orch.metric("missing_share", data.isna().any(axis=1).mean())
     for name, share in data.isna().mean().items():
-        orch.metric(f"missing_{name}", share)
         if share > schema["max_missing_share"] and not schema["columns"][name].get("required"):
             problems.append(f"{name}: {share:.1%} of the readings are missing, at most {schema['max_missing_share']:.1%} may be")
     share, (low, high) = data[schema["label"]].mean(), schema["label_share"]

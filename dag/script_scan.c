@@ -759,19 +759,14 @@ static void cut_head(struct dag_script *script, struct arena *a)
     }
 }
 
-static void refuse_all(const struct expr_source *src, struct diags *diags)
+/* No POSIX shell: $${{ is still the text ${{, anything else an error. */
+static void copy_foreign(struct scan *s)
 {
-    for (size_t at = 0; at < src->len; at++) {
-        if (expr_starts(src->text, src->len, at, EXPR_ESCAPED)) {
-            at += strlen(EXPR_ESCAPED) - 1;
-        } else if (expr_starts(src->text, src->len, at, EXPR_OPEN)) {
-            diag_add(diags, DIAG_ERROR, "script-context", src->pos(src->arg, at), 3,
-                     "read the environment there: ORCH_PARAM_<NAME> for a parameter, or a variable "
-                     "of env: for anything else",
-                     "an expression in run: needs a POSIX shell, since only there values can be "
-                     "quoted");
-        }
-    }
+    scan_copy_plain(s, s->len,
+                    "an expression in run: needs a POSIX shell, since only there values can be "
+                    "quoted",
+                    "read the environment there: ORCH_PARAM_<NAME> for a parameter, or a variable "
+                    "of env: for anything else");
 }
 
 struct dag_script *expr_script(struct arena *a, const struct expr_source *src,
@@ -781,10 +776,6 @@ struct dag_script *expr_script(struct arena *a, const struct expr_source *src,
     if (memmem(src->text, src->len, EXPR_OPEN, strlen(EXPR_OPEN)) == NULL) {
         return ret;
     }
-    size_t errors = diags->errors;
-    if (!posix) {
-        refuse_all(src, diags);
-    }
     AUTO_FREE struct scan *s = mem_alloc(sizeof *s);
     *s = (struct scan){.arena = a,
                        .src = src,
@@ -793,19 +784,21 @@ struct dag_script *expr_script(struct arena *a, const struct expr_source *src,
                        .text = ret->source,
                        .len = src->len,
                        .limit = src->len};
-    s->out.max = src->len * 4 + 64; /* ${{x}} grows to "${ORCH_X12345678}" at most */
+    s->out.max = src->len * 4 + 64; /* ${{x}} grows to '"${ORCH_X12345678}"' at most */
     if (posix) {
         scan(s);
-        ret->body = arena_strndup(a, buf_str(&s->out), s->out.len);
-        ret->body_len = s->out.len;
-        cut_head(ret, a);
-        ret->exprs = arena_array(a, s->count, sizeof *ret->exprs);
-        if (s->count > 0) {
-            memcpy(ret->exprs, s->exprs, s->count * sizeof *s->exprs);
-        }
-        ret->count = s->count;
+    } else {
+        copy_foreign(s);
     }
-    bool failed = s->failed || s->out.full || diags->errors > errors;
+    ret->body = arena_strndup(a, buf_str(&s->out), s->out.len);
+    ret->body_len = s->out.len;
+    cut_head(ret, a);
+    ret->exprs = arena_array(a, s->count, sizeof *ret->exprs);
+    if (s->count > 0) {
+        memcpy(ret->exprs, s->exprs, s->count * sizeof *s->exprs);
+    }
+    ret->count = s->count;
+    bool failed = s->failed || s->out.full;
     buf_done(&s->out);
     mem_free_ptr(&s->exprs);
     return failed ? NULL : ret;

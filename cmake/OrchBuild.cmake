@@ -5,7 +5,6 @@ target_compile_options(orch_flags INTERFACE
   -Wall -Wextra -Wpedantic -Werror
   -Wconversion -Wshadow -Wformat=2 -Wswitch-enum -Wmissing-prototypes -Wstrict-prototypes
   -Wnull-dereference -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla
-  -Wno-gnu-zero-variadic-macro-arguments
   -fno-common -fstack-protector-strong)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   target_compile_options(orch_flags INTERFACE -Wlogical-op -Wduplicated-cond -Wduplicated-branches)

@@ -130,7 +130,9 @@ static void event_of_step(struct turn *t, struct effect *effect, int64_t now)
         .reason = sched_reason_name(act->reason),
         .detail = rs->detail == NULL ? NULL : arena_strdup(&t->arena, rs->detail),
         .exit_code = rs->exit_code,
-        .duration_ms = ended && rs->started_ms != 0 ? now - rs->started_ms : -1,
+        .duration_ms = ended && rs->started_ms != 0
+                           ? (rs->ended_ms != 0 ? rs->ended_ms : now) - rs->started_ms
+                           : -1,
         .due_ms = act->due_ms == 0 ? 0 : now + (act->due_ms - engine_boot(run->engine)),
         .counts = sched_counts(run->sched),
         .step_count = run->pipeline->step_count,

@@ -306,6 +306,7 @@ static void record_end(struct attempt *a, const struct step_end *end)
         .peak_bytes = end->peak_bytes,
     };
     rs->exit_code = end->exit_code;
+    rs->ended_ms = record.ended_ms;
     if (rs->started_ms == 0) {
         rs->started_ms = end->began_ms;
     }

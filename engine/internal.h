@@ -47,7 +47,8 @@ struct run_step {
     struct result *result;   /* NULL = nothing */
     char *detail;            /* a sentence for the next record of this step; owned */
     int exit_code;           /* of the last attempt; -1 = none */
-    int64_t started_ms;      /* wall clock, of its first attempt in this engine; 0 = none */
+    int64_t started_ms;      /* wall clock, when its first attempt began; 0 = none */
+    int64_t ended_ms;        /* wall clock, when its last attempt ended; 0 = none */
 };
 
 struct secret {
@@ -149,7 +150,7 @@ void finish_load_results(struct run *run, uint32_t step, const struct store_step
 struct scope {
     struct run *run;
     uint32_t step;
-    int depth;        /* of env: values that name others */
+    int depth; /* of env: values that name others */
 };
 struct dag_scope scope_of(struct scope *s);
 

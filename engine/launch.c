@@ -224,7 +224,7 @@ static bool make_exec(const struct dag_step *step, const struct dag_scope *scope
     for (size_t i = 0; i < step->argc; i++) {
         const char *word;
         if (!dag_tmpl_text(step->argv[i], scope, a, &word, err)) {
-            return err_wrap(err, "run: word %zu", i + 1);
+            return err_wrap(err, "run, word %zu", i + 1);
         }
         spec->argv[i] = arena_strdup(a, word);
     }
@@ -237,7 +237,7 @@ static bool make_shell(const struct dag_step *step, const struct dag_scope *scop
 {
     struct dag_script_run script;
     if (!dag_script_eval(step->script, scope, a, &script, err)) {
-        return err_wrap(err, "run:");
+        return err_wrap(err, "run");
     }
     for (size_t i = 0; i < script.var_count; i++) {
         env_put(env, script.vars[i].key, script.vars[i].value.u.string.text);
@@ -257,7 +257,7 @@ static bool make_workdir(const struct run *run, const struct dag_step *step,
 {
     const char *dir = ".";
     if (step->workdir != NULL && !dag_tmpl_text(step->workdir, scope, a, &dir, err)) {
-        return err_wrap(err, "workdir:");
+        return err_wrap(err, "workdir");
     }
     spec->cwd = dir[0] == '/'           ? arena_strdup(a, dir)
                 : strcmp(dir, ".") == 0 ? arena_strdup(a, run->workdir)

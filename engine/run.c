@@ -39,7 +39,7 @@ enum sched_verdict run_condition(void *arg, uint32_t step)
     bool yes = false;
     struct err err = ERR_INIT;
     if (!dag_condition_eval(run->pipeline->steps[step].condition, &scope, &yes, &err)) {
-        err_wrap(&err, "if:");
+        err_wrap(&err, "if");
         run_set_detail(run, step, err.msg);
         return SCHED_BAD;
     }

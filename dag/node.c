@@ -286,7 +286,7 @@ static bool on_map_start(struct builder *b, const yaml_event_t *event)
 /* Takes the children of the innermost frame off the stack: height and weight of the node. */
 static const struct dag_node *close_frame(struct builder *b, struct frame *frame, size_t *ret_count)
 {
-    const struct dag_node *children = b->stack + frame->first;
+    const struct dag_node *children = b->stack != NULL ? b->stack + frame->first : NULL;
     *ret_count = b->count - frame->first;
     for (size_t i = 0; i < *ret_count; i++) {
         frame->node.weight += children[i].weight;

@@ -51,6 +51,8 @@ static void forget(struct live *l, struct live_step *s)
 void live_done(struct live *l)
 {
     live_clear(l);
+    free(l->line);
+    l->line = NULL;
     struct live_step *s, *next;
     HASH_ITER(hh, l->running, s, next)
     forget(l, s);
@@ -95,6 +97,10 @@ void live_tick(struct live *l)
     if (l->counts.by_state[SCHED_WAITING] > 0)
         buf_addf(&line, ", %" PRIu32 " waiting", l->counts.by_state[SCHED_WAITING]);
     add_running(l, &line, &a, now);
+    if (l->shown && l->line && strcmp(l->line, buf_str(&line)) == 0)
+        return;
+    free(l->line);
+    l->line = mem_strdup(buf_str(&line));
     /* One column stays free: writing into the last one would wrap on some terminals. */
     size_t fits = term_fit(buf_str(&line), (size_t)term_width(STDOUT_FILENO) - 1);
     bool colour = l->c->colour;

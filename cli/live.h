@@ -18,6 +18,7 @@ struct live {
     uint32_t tails; /* log tails shown so far */
     bool redraw;    /* stdout is a terminal whose last line may be redrawn */
     bool shown;     /* the status line stands there now */
+    char *line;     /* as it was drawn last; owned */
     int64_t drawn_ms, started_ms;
 };
 

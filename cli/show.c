@@ -181,7 +181,7 @@ static void print_rest(const struct view *v, const bool *shown)
     }
     if (total == 0)
         return;
-    printf("and %" PRIu32 " more:", total);
+    printf(total == v->count ? "%" PRIu32 " steps:" : "and %" PRIu32 " more:", total);
     const char *separator = " ";
     for (int state = 0; state < SCHED_STATE_COUNT; state++) {
         if (counts[state] == 0)

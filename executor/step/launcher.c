@@ -27,6 +27,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -265,14 +266,22 @@ static bool turn(struct launcher *l)
     return true;
 }
 
+/* All to their defaults, also the two that the C library keeps to itself and posix_spawn leaves
+ * ignored; so by the system call, whose structure is all zeroes then. */
+static void reset_signals(void)
+{
+    static const unsigned long defaults[8];
+    for (int i = 1; i <= 64; i++) {
+        (void)syscall(SYS_rt_sigaction, i, defaults, NULL, 8);
+    }
+}
+
 /* Nothing of the starter stays: no signal it ignored, no descriptor, no terminal, no folder. */
 static bool detach(struct launcher *l, int sock, struct err *err)
 {
     sigset_t watched;
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (int i = 1; i < NSIG; i++) {
-        (void)signal(i, SIG_DFL);
-    }
+    reset_signals();
     sigemptyset(&watched);
     static const int signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
     for (size_t i = 0; i < COUNT_OF(signals); i++) {

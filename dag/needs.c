@@ -47,7 +47,7 @@ static bool add_need(struct edges *e, uint32_t at, const struct dag_node *node, 
     if (!name_index_get(&e->block->index, node->u.text, &need)) {
         return diag_add(diags, DIAG_ERROR, "unknown-step", node_pos(node), node_width(node),
                         suggest_step(e->r, e->block, node->u.text),
-                        "`needs` of `%s`: there is no step `%s`", step->name, node->u.text);
+                        "`needs` of `%s`: there is no step `%.128s`", step->name, node->u.text);
     }
     if (need == at) {
         return diag_add(diags, DIAG_ERROR, "cycle", node_pos(node), node_width(node), NULL,

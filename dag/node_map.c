@@ -11,7 +11,8 @@
 #include <string.h>
 #include <uthash.h>
 
-#define SMALL 16
+#define SMALL 16     /* entries that are searched by comparing */
+#define KEY_MAX 1024 /* bytes; keys stand in messages */
 
 struct seen {
     const struct dag_node *key;
@@ -67,6 +68,11 @@ static bool add_own(struct maker *m, const struct dag_node *pair)
         return diag_add(m->diags, DIAG_ERROR, "yaml-key", node_pos(key), 1,
                         "Put the text in quotes if the brackets belong to it.",
                         "the key of a mapping must be a simple text");
+    }
+    if (key->count > KEY_MAX) {
+        return diag_add(m->diags, DIAG_ERROR, "too-large", node_pos(key), 1, NULL,
+                        "the key of a mapping has %u bytes; at most %d are allowed", key->count,
+                        KEY_MAX);
     }
     if (is_merge(key)) {
         return true;

@@ -131,7 +131,7 @@ static bool number_value(const struct dag_node *node, struct diags *diags, struc
         }
         return diag_add(diags, DIAG_ERROR, "number", node_pos(node), node_width(node),
                         "Put it in quotes if it is a name.",
-                        "the integer %s does not fit in 64 bits", node->u.text);
+                        "the integer %.40s does not fit in 64 bits", node->u.text);
     }
     char *end = NULL;
     ret->u.number = strchr(text, 'n') || strchr(text, 'N') ? (double)NAN : strtod(text, &end);
@@ -139,7 +139,7 @@ static bool number_value(const struct dag_node *node, struct diags *diags, struc
         return true;
     }
     return diag_add(diags, DIAG_ERROR, "number", node_pos(node), node_width(node), NULL,
-                    "%s is not a finite number", node->u.text);
+                    "%.40s is not a finite number", node->u.text);
 }
 
 static bool scalar_value(const struct dag_node *node, struct diags *diags, struct dag_value *ret)

@@ -36,8 +36,8 @@ void read_version(struct reader *r, const struct schema_entry *e, void *target)
     (void)target;
     if (strcmp(e->value->u.text, "1") != 0) {
         diag_add(r->diags, DIAG_ERROR, "value", node_pos(e->value), node_width(e->value),
-                 "This version reads `format: 1`.", "`format` is %s: not a format of this version",
-                 e->value->u.text);
+                 "This version reads `format: 1`.",
+                 "`format` is %.40s: not a format of this version", e->value->u.text);
     }
 }
 

@@ -27,19 +27,12 @@ static void only_with(struct reader *r, const struct dag_node *node, const char 
 static void check_params(struct reader *r, const struct dag_node *params)
 {
     const struct dag_pipeline *p = r->p;
-    const char **names = arena_array(r->arena, p->param_count, sizeof *names);
-    for (size_t i = 0; i < p->param_count; i++) {
-        names[i] = p->params[i].name;
-    }
     for (size_t i = 0; params != NULL && params->kind == NODE_MAP && i < params->count; i++) {
         const struct node_entry *entry = &params->u.entries[i];
         struct dag_value value;
         uint32_t at = 0;
         if (!name_index_get(&r->params, entry->key.u.text, &at) || at >= p->param_count) {
-            diag_add(r->diags, DIAG_ERROR, "unknown-name", node_pos(&entry->key),
-                     node_width(&entry->key),
-                     read_suggest(r, entry->key.u.text, names, p->param_count),
-                     "`params`: the pipeline has no parameter `%s`", entry->key.u.text);
+            param_unknown(r, &entry->key);
             continue;
         }
         bool expression = entry->value.kind == NODE_SCALAR && strstr(entry->value.u.text, "${{");
@@ -72,7 +65,7 @@ static void check_secret(struct reader *r, const struct dag_node *name, const ch
     const char *hint = read_suggest(r, name->u.text, p->secrets, p->secret_count);
     diag_add(r->diags, DIAG_ERROR, "unknown-name", node_pos(name), node_width(name),
              hint != NULL ? hint : "Name it under `secrets` of the pipeline.",
-             "`%s`: there is no secret `%s`", key, name->u.text);
+             "`%s`: there is no secret `%.128s`", key, name->u.text);
 }
 
 void finish_trigger(struct reader *r, const struct dag_node *node, void *target)
@@ -103,7 +96,7 @@ void finish_monitor(struct reader *r, const struct dag_node *node, void *target)
         node_get(then, "evaluate") == NULL) {
         diag_add(r->diags, DIAG_WARNING, "weak-evidence", node_pos(run), node_width(run),
                  "Measure the champion first: `then: {evaluate: …, worse: …, run: …}`.",
-                 "drift alone is weak evidence: it starts `%s` without a look at the model",
+                 "drift alone is weak evidence: it starts `%.128s` without a look at the model",
                  run->u.text);
     }
     bool own = run != NULL && run->kind == NODE_SCALAR && r->p->name != NULL &&

@@ -100,6 +100,20 @@ bool param_check(const struct dag_param *param, const struct dag_value *value, s
     return true;
 }
 
+void param_unknown(struct reader *r, const struct dag_node *name)
+{
+    const struct dag_pipeline *p = r->p;
+    if (r->param_names == NULL) {
+        r->param_names = arena_array(r->arena, p->param_count, sizeof *r->param_names);
+        for (size_t i = 0; i < p->param_count; i++) {
+            r->param_names[i] = p->params[i].name;
+        }
+    }
+    diag_add(r->diags, DIAG_ERROR, "unknown-name", node_pos(name), node_width(name),
+             read_suggest(r, name->u.text, r->param_names, p->param_count),
+             "`params`: the pipeline has no parameter `%.128s`", name->u.text);
+}
+
 /* ---- reading */
 
 static bool holds_expression(const struct dag_node *node)

@@ -167,20 +167,13 @@ void read_step_params(struct reader *r, const struct schema_entry *e, void *targ
 {
     struct dag_step *step = target;
     uint32_t *params = arena_array(r->arena, e->value->count, sizeof *params);
-    const char **names = arena_array(r->arena, r->p->param_count, sizeof *names);
-    for (size_t i = 0; i < r->p->param_count; i++) {
-        names[i] = r->p->params[i].name;
-    }
     for (size_t i = 0; i < e->value->count; i++) {
         struct schema_entry item = {e->row->item, e->key, &e->value->u.items[i]};
         if (!read_shape(r, &item)) {
             continue;
         }
         if (!name_index_get(&r->params, item.value->u.text, &params[step->param_count])) {
-            diag_add(r->diags, DIAG_ERROR, "unknown-name", node_pos(item.value),
-                     node_width(item.value),
-                     read_suggest(r, item.value->u.text, names, r->p->param_count),
-                     "`params`: the pipeline has no parameter `%s`", item.value->u.text);
+            param_unknown(r, item.value);
             continue;
         }
         step->param_count++;

@@ -82,8 +82,9 @@ struct reader {
     struct block main, hooks[HOOK_COUNT];
     size_t hook_count;
     struct name_index params;
-    struct dag_step base; /* a step before its own keys: built-in defaults, then defaults: */
-    bool base_on_lost;    /* defaults: says on_lost */
+    const char **param_names; /* for suggestions; made when first needed */
+    struct dag_step base;     /* a step before its own keys: built-in defaults, then defaults: */
+    bool base_on_lost;        /* defaults: says on_lost */
     bool has_defaults;
     /* while walking */
     struct block *block;
@@ -144,6 +145,8 @@ void read_block(struct reader *r, const struct schema_entry *e, struct block *bl
 struct dag_step step_built_in(void);
 bool shell_is_posix(const char *const *words, size_t count);
 
+/* Adds the error that there is no such parameter; `name` is where it stands. */
+void param_unknown(struct reader *r, const struct dag_node *name);
 /* A value for a parameter: type, enum, min, max, pattern. `pos` is where it was given. */
 bool param_check(const struct dag_param *param, const struct dag_value *value, struct diag_pos pos,
                  unsigned width, struct diags *diags);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,9 @@ static void settle(struct cli *c)
 static int check_operands(struct cli *c)
 {
     const struct verb *v = c->verb;
+    for (size_t i = 0; i < c->args.operand_count; i++)
+        if (!*c->args.operands[i])
+            return cli_usage(c, "an argument is empty");
     if (c->args.operand_count < v->min_operands)
         return cli_usage(c, "'orchctl %s' needs %s", v->name, v->usage);
     if (c->args.operand_count > v->max_operands)
@@ -141,8 +145,17 @@ static int run_words(struct cli *c, int argc, char **argv)
     return run_verb(c, argc - used - 2, argv + used + 2);
 }
 
+/* Started with closed standard streams, the next files opened would take their numbers. */
+static void fill_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+            _exit(EXIT_INTERNAL);
+}
+
 int main(int argc, char **argv)
 {
+    fill_standard_streams();
     setlocale(LC_CTYPE, "");
     enum log_level level;
     const char *log = getenv("ORCH_LOG");

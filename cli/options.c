@@ -179,7 +179,10 @@ static bool take_value(struct args *a, const struct option *o, const char *text,
         add_value(a, o, text);
         return true;
     }
+    size_t before = a->count;
     add_list(a, o, text);
+    if (a->count == before)
+        return err_set(err, ERR_USAGE, "--%s names no step: '%s'", o->name, text);
     take_more_steps(a, o, w);
     return true;
 }

@@ -49,6 +49,8 @@ run 2 orchctl runs --limit=x;  has "'x'" "$err"
 run 2 orchctl runs --status sleeping; has "succeeded" "$err"
 run 2 orchctl runs --json=1;   has "takes no argument" "$err"
 run 2 orchctl run p.yaml -j0;  has "--jobs" "$err"
+run 2 orchctl run p.yaml --only ,; has "names no step" "$err"
+run 2 orchctl show "";         has "empty" "$err"
 run 2 orchctl run p.yaml -z;   has "'-z'" "$err"
 run 2 orchctl runs --color blue; has "auto|always|never" "$err"
 run 2 orchctl runs --server http://x; has "--server is not in this version" "$err"
@@ -112,6 +114,9 @@ is "$(json .ok)" true
 is "$(json '[.checks[]|select(.name=="database")|.status][0]')" ok
 is "$(json '[.checks[]|select(.name=="orch-step")|.status][0]')" ok
 ORCH_STEP=/nonexistent run 1 orchctl doctor; has "fail  orch-step"
+
+# ---- closed standard streams do no harm
+run 0 sh -c "orchctl run p.yaml <&- >&- 2>&-"
 
 # ---- a full standard output is not silent
 if [ -w /dev/full ]; then

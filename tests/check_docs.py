@@ -4,8 +4,9 @@
 README.md, docs/*.md and the examples' READMEs are read in a fresh copy of the project, with orchctl on the PATH and one
 empty data folder per document. Blocks of a document share both and run in order:
   ```sh     runs under `sh -e` and must exit with 0
-  ```yaml   is validated if it has `steps:` at the left edge
+  ```yaml   is validated if it has `steps:` at the left edge; with a first line `# name.yaml` it is written to that file
 A comment on the line before a block says otherwise: <!-- exit 3 --> the code it must end with, <!-- not run: why -->.
+Blocks that call the project's own long scripts are not run: CI does that.
 """
 import os
 import pathlib
@@ -17,6 +18,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"(?:^<!-- *(?P<note>.*?) *-->\n)?^```(?P<kind>sh|yaml)\n(?P<text>.*?)^```$", re.M | re.S)
+OWN_SCRIPTS = re.compile(r"(scripts/(demo|test)|bench/run)\.sh|\.ci/run|\b(cmake|ctest)\b")
 SECONDS = 300
 
 
@@ -31,10 +33,11 @@ def project_copy(target):
 
 def command_of(kind, text, scratch):
     if kind == "sh":
-        return ["sh", "-e", "-c", text]
+        return None if OWN_SCRIPTS.search(text) else ["sh", "-e", "-c", text]
     if not re.search(r"^steps:", text, re.M):
         return None
-    path = scratch / "snippet.yaml"
+    named = re.match(r"# ([\w.-]+\.ya?ml)$", text, re.M)
+    path = scratch / "project" / (named.group(1) if named else "snippet.yaml")
     path.write_text(text, encoding="utf-8")
     return ["orchctl", "validate", str(path)]
 

@@ -514,7 +514,6 @@ static bool look_at_attempt(struct adoption *ad, uint32_t step, uint32_t number,
             return err_wrap(err, "step '%s', attempt %u: what it left could not be killed", name,
                             number);
         }
-        ad->ends[step] = (struct step_end){.how = STEP_LOST, .exit_code = -1};
     }
     return true;
 }

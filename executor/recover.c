@@ -82,6 +82,8 @@ static bool judge(int fd, const char *folder, enum exec_found *ret, struct step_
     }
     if (strcmp(record.boot_id, clock_boot_id()) != 0 || record.began) {
         *ret = EXEC_LOST;
+        *ret_end =
+            (struct step_end){.how = STEP_LOST, .exit_code = -1, .began_ms = record.began_ms};
         return true;
     }
     return never_started(folder, ret, err);
@@ -134,13 +136,14 @@ bool exec_recover(struct exec *e, const char *folder, const struct exec_events *
     return true;
 }
 
-static bool ask_reap(struct exec *e, const struct step_msg *msg, struct err *err)
+static bool reap_once(struct exec *e, int64_t token, const char *run, const char *step,
+                      int64_t attempt, struct err *err)
 {
-    if (!launcher_send(e, msg, NULL, 0, err)) {
+    if (!launcher_ask_reap(e, token, run, step, attempt, err)) {
         return false;
     }
     int64_t until = clock_boot_ms(clock_system()) + REAP_MS;
-    while (e->reaped_token != msg->token) {
+    while (e->reaped_token != token) {
         int64_t left = until - clock_boot_ms(clock_system());
         if (left <= 0 || !launcher_wait(e, (int)left)) {
             return err_set(err, ERR_UNAVAILABLE,
@@ -153,19 +156,13 @@ static bool ask_reap(struct exec *e, const struct step_msg *msg, struct err *err
 bool exec_reap(struct exec *e, const char *run, const char *step, int64_t attempt,
                int64_t *ret_killed, struct err *err)
 {
-    AUTO_FREE char *run_copy = mem_strdup(run);
-    AUTO_FREE char *step_copy = mem_strdup(step);
-    struct step_msg msg = {.kind = MSG_REAP,
-                           .token = e->next_token++,
-                           .run = run_copy,
-                           .step = step_copy,
-                           .attempt = attempt};
-    /* Once more where the launcher died over it. */
-    if (!ask_reap(e, &msg, err) && (e->sock >= 0 || !ask_reap(e, &msg, err))) {
-        return false;
+    int64_t token = e->next_token++;
+    bool ok = reap_once(e, token, run, step, attempt, err);
+    if (!ok && e->sock < 0) { /* once more where the launcher died over it */
+        ok = reap_once(e, token, run, step, attempt, err);
     }
-    if (ret_killed != NULL) {
+    if (ok && ret_killed != NULL) {
         *ret_killed = e->reaped_count;
     }
-    return true;
+    return ok;
 }

@@ -25,8 +25,10 @@ struct printer {
     int64_t since_ms; /* 0 = all */
     bool has_grep;
     regex_t grep;
-    char **ring; /* the last lines; NULL without --tail */
+    struct buf *ring; /* the last lines; NULL without --tail */
     size_t ring_size, ring_at, ring_count;
+    bool open;             /* the last line has no newline yet */
+    struct logs_line last; /* whose it is; its text is not kept */
 };
 
 /* ---- --since */
@@ -90,10 +92,12 @@ static json_t *line_json(const struct logs_line *l)
         if (STREAMS[i].letter == l->line.stream)
             json_object_set_new(one, "stream", json_string(STREAMS[i].name));
     json_object_set_new(one, "text", cli_json_text(text));
+    if (l->line.unended)
+        json_object_set_new(one, "unended", json_true()); /* the next one goes on with it */
     return one;
 }
 
-static void add_text(const struct printer *p, const struct logs_line *l, struct buf *out)
+static void add_head(const struct printer *p, const struct logs_line *l, struct buf *out)
 {
     bool colour = p->c->colour;
     char at[CLOCK_TEXT_SIZE];
@@ -105,13 +109,65 @@ static void add_text(const struct printer *p, const struct logs_line *l, struct 
         term_escape(out, l->step, strlen(l->step), false);
         buf_addf(out, "%s: ", term_off(colour, TERM_BUSY));
     }
+    if (l->line.stream == 's')
+        buf_adds(out, "orch: ");
+}
+
+static void add_text(const struct printer *p, const struct logs_line *l, struct buf *out)
+{
     enum term_style style = l->line.stream == 's' ? TERM_WARN : TERM_PLAIN;
-    buf_addf(out, "%s%s", term_on(colour, style), l->line.stream == 's' ? "orch: " : "");
+    buf_adds(out, term_on(p->c->colour, style));
     if (p->c->terminal && !p->raw)
         term_escape(out, l->line.text, l->line.len, true);
     else
         buf_add(out, l->line.text, l->line.len);
-    buf_addf(out, "%s\n", term_off(colour, style));
+    buf_adds(out, term_off(p->c->colour, style));
+}
+
+static void add_json(const struct logs_line *l, struct buf *out)
+{
+    json_t *one = line_json(l);
+    char *text = json_dumps(one, JSON_COMPACT);
+    buf_adds(out, text ? text : "");
+    free(text);
+    json_decref(one);
+}
+
+/* ---- printing, or keeping for --tail */
+
+static void put(struct printer *p, const char *text, size_t len)
+{
+    if (p->ring)
+        buf_add(&p->ring[(p->ring_at + p->ring_count - 1) % p->ring_size], text, len);
+    else
+        fwrite(text, 1, len, stdout);
+}
+
+static void begin_line(struct printer *p)
+{
+    if (!p->ring)
+        return;
+    size_t at = (p->ring_at + p->ring_count) % p->ring_size;
+    if (p->ring_count == p->ring_size)
+        p->ring_at = (p->ring_at + 1) % p->ring_size;
+    else
+        p->ring_count++;
+    buf_done(&p->ring[at]);
+    p->ring[at] = BUF_INIT(LINE_MAX_BYTES);
+}
+
+static void end_line(struct printer *p)
+{
+    if (p->open)
+        put(p, "\n", 1);
+    p->open = false;
+}
+
+/* A long line comes in parts; they are joined where nothing comes between. */
+static bool goes_on(const struct printer *p, const struct logs_line *l)
+{
+    return p->open && p->last.folder == l->folder && p->last.attempt == l->attempt &&
+           p->last.line.stream == l->line.stream;
 }
 
 static void print_line(struct printer *p, const struct logs_line *l)
@@ -119,35 +175,33 @@ static void print_line(struct printer *p, const struct logs_line *l)
     if (!passes(p, &l->line))
         return;
     AUTO_BUF struct buf out = BUF_INIT(LINE_MAX_BYTES);
-    if (p->c->json) {
-        json_t *one = line_json(l);
-        char *text = json_dumps(one, JSON_COMPACT);
-        buf_addf(&out, "%s\n", text ? text : "");
-        free(text);
-        json_decref(one);
-    } else {
-        add_text(p, l, &out);
+    if (!goes_on(p, l)) {
+        end_line(p);
+        begin_line(p);
+        if (!p->c->json)
+            add_head(p, l, &out);
     }
-    if (!p->ring) {
-        fwrite(buf_str(&out), 1, out.len, stdout);
-        return;
-    }
-    size_t at = (p->ring_at + p->ring_count) % p->ring_size;
-    if (p->ring_count == p->ring_size)
-        p->ring_at = (p->ring_at + 1) % p->ring_size;
+    if (p->c->json)
+        add_json(l, &out);
     else
-        p->ring_count++;
-    free(p->ring[at]);
-    p->ring[at] = buf_take(&out);
+        add_text(p, l, &out);
+    put(p, buf_str(&out), out.len);
+    p->open = true;
+    p->last = *l;
+    if (!l->line.unended || p->c->json)
+        end_line(p);
 }
 
 /* What follows the tail is printed as it comes. */
 static void flush_ring(struct printer *p)
 {
-    for (size_t i = 0; i < p->ring_count; i++)
-        fputs(p->ring[(p->ring_at + i) % p->ring_size], stdout);
+    end_line(p);
+    for (size_t i = 0; i < p->ring_count; i++) {
+        const struct buf *line = &p->ring[(p->ring_at + i) % p->ring_size];
+        fwrite(buf_str(line), 1, line->len, stdout);
+    }
     for (size_t i = 0; p->ring && i < p->ring_size; i++)
-        free(p->ring[i]);
+        buf_done(&p->ring[i]);
     free(p->ring);
     p->ring = NULL;
     p->ring_count = 0;
@@ -176,6 +230,8 @@ static bool follow(struct printer *p, struct logs *l, struct store *s, const cha
             return false;
         while (logs_next(l, &line))
             print_line(p, &line);
+        if (last || nobody)
+            end_line(p);
         fflush(stdout);
         if (ferror(stdout))
             return true;

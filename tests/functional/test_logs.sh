@@ -52,6 +52,16 @@ if command -v script >/dev/null; then
     has $'\033[2Jcleared'
 fi
 
+# A line longer than the log's is one line again.
+cat >long.yaml <<'Y'
+name: long
+steps: {a: {run: 'printf "%050000d\n" 0; printf tail'}}
+Y
+run 0 orchctl run long.yaml -q
+is "$(orchctl logs last a | wc -l)" 2
+is "$(orchctl logs last a | head -n 1 | wc -c)" 50001
+is "$(orchctl logs last a --tail 1)" tail
+
 # Following: what is there, what comes, and the end. The lines come while the step runs.
 cat >slow.yaml <<'Y'
 name: slow

@@ -101,6 +101,7 @@ def reading():
 
 
 def main():
+    sys.stdout.reconfigure(line_buffering=True)
     for path, what in ((BIN / "orchctl", "the build"), (WORK / "rich.yaml", "generate.py")):
         if not path.exists():
             raise SystemExit(f"{path} is missing: {what} failed")

@@ -4,9 +4,13 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
 
 need "${BUILD_PACKAGES[@]}" "${BENCH_PACKAGES[@]}"
-configure bench -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS="-fPIE -fcf-protection" \
-    -DCMAKE_EXE_LINKER_FLAGS="-Wl,-z,relro,-z,now" >/dev/null
-cmake --build "$ROOT/build/bench" -j "$JOBS" >/dev/null
+mkdir -p "$ROOT/build"
+log=$ROOT/build/bench-build.log
+if ! { configure bench -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS="-fPIE -fcf-protection" \
+    -DCMAKE_EXE_LINKER_FLAGS="-Wl,-z,relro,-z,now" && cmake --build "$ROOT/build/bench" -j "$JOBS"; } >"$log" 2>&1; then
+    tail -n 40 "$log" >&2
+    die "The build failed; all of it is in $log"
+fi
 
 # On the disk of the build folder: on a tmpfs a durable write costs nothing, and the figures would flatter.
 work=$ROOT/build/bench/work

@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #define LOOK_AGAIN_MS 5
-#define REAP_TRIES 3
+#define TRIES 3
 
 /* ---- making and freeing
  * --------------------------------------------------------------------------------- */
@@ -43,7 +43,8 @@ struct exec_attempt *attempt_new(struct exec *e, const char *folder, const char 
     a->number = number;
     a->events = events;
     a->owner = owner;
-    a->channel = -1;
+    a->channel = a->spec_fd = -1;
+    a->launch = BUF_INIT(LIMIT_MESSAGE);
     HASH_ADD(hh, e->attempts, token, sizeof(a->token), a);
     return a;
 }
@@ -58,6 +59,14 @@ static void disconnect(struct exec_attempt *a)
     a->channel = -1;
 }
 
+/* From now on it cannot be launched again. */
+static void forget_launch(struct exec_attempt *a)
+{
+    buf_done(&a->launch);
+    mem_close_fd(&a->spec_fd);
+    a->spec_fd = -1;
+}
+
 void attempt_free(struct exec_attempt *a)
 {
     if (a == NULL) {
@@ -67,11 +76,39 @@ void attempt_free(struct exec_attempt *a)
     if (a->timer != NULL) {
         a->exec->loop->ops->timer_close(a->timer);
     }
+    forget_launch(a);
     HASH_DELETE(hh, a->exec->attempts, a);
     free(a->folder);
     free(a->run);
     free(a->step);
     free(a);
+}
+
+/* ---- launching
+ * ------------------------------------------------------------------------------------ */
+
+enum { FD_FOLDER, FD_RECORD, FD_CHANNEL, FD_SPEC };
+
+/* Takes folder and record in every case. */
+static bool send_launch(struct exec_attempt *a, int folder, int record, struct err *err)
+{
+    int fds[] = {[FD_FOLDER] = folder, [FD_RECORD] = record, [FD_CHANNEL] = -1, [FD_SPEC] = -1};
+    int pair[2];
+    size_t count = a->spec_fd < 0 ? FD_SPEC : FD_SPEC + 1;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
+        (void)err_sys(err, errno, "cannot make a socket to the supervisor");
+        close(folder);
+        close(record);
+        return false;
+    }
+    fds[FD_CHANNEL] = pair[1];
+    fds[FD_SPEC] = a->spec_fd < 0 ? -1 : fcntl(a->spec_fd, F_DUPFD_CLOEXEC, 3);
+    if (!launcher_send(a->exec, &a->launch, fds, count, err)) {
+        close(pair[0]);
+        return false;
+    }
+    attempt_connect(a, pair[0]);
+    return true;
 }
 
 /* ---- how it ends
@@ -130,10 +167,8 @@ void attempt_reaped(struct exec_attempt *a)
 {
     if (a->reaping) {
         a->reaping = false;
-        end_without_supervisor(
-            a, STEP_LOST,
-            a->began_ms != 0 ? "the step's supervisor died; what it left has been killed"
-                             : "the launcher or the supervisor died before the command began");
+        end_without_supervisor(a, STEP_LOST,
+                               "the step's supervisor died; what it left has been killed");
     }
 }
 
@@ -144,27 +179,41 @@ void attempt_launcher_lost(struct exec_attempt *a)
         return;
     }
     a->reaping = false;
-    if (++a->reap_tries < REAP_TRIES) {
+    if (++a->tries < TRIES) {
         start_timer(a, LOOK_AGAIN_MS);
-    } else if (a->began_ms != 0) {
+    } else {
         end_without_supervisor(a, STEP_LOST,
                                "the step's supervisor died, and no launcher lives "
                                "long enough to kill what it left");
-    } else {
-        AUTO_FREE char *why =
-            mem_printf("%s ends as soon as it is started: is it the program of this version?",
-                       a->exec->program);
-        end_without_supervisor(a, STEP_SPAWN, why);
     }
 }
 
-static bool ask_reap(struct exec_attempt *a)
+static void ask_reap(struct exec_attempt *a)
 {
-    struct step_msg msg = {
-        .kind = MSG_REAP, .token = a->token, .run = a->run, .step = a->step, .attempt = a->number};
-    bool asked = launcher_send(a->exec, &msg, NULL, 0, NULL);
-    a->reaping = asked;
-    return asked;
+    a->reaping = launcher_ask_reap(a->exec, a->token, a->run, a->step, a->number, NULL);
+    if (!a->reaping) {
+        start_timer(a, LOOK_AGAIN_MS); /* no launcher could be started now */
+    }
+}
+
+/* The record's lock is ours and no command has begun: the launcher died with the LAUNCH unread, or
+ * the supervisor right after its fork. So the same attempt is started again. Takes `record`. */
+static void launch_again(struct exec_attempt *a, int record)
+{
+    struct err err = ERR_INIT;
+    int folder = open(a->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    bool again = ++a->tries < TRIES;
+    if (again && folder >= 0 && send_launch(a, folder, record, &err)) {
+        return;
+    }
+    if (!again || folder < 0) {
+        mem_close_fd(&folder);
+        close(record);
+        err_set(&err, ERR_UNAVAILABLE,
+                "%s ends as soon as it is started: is it the program of this version?",
+                a->exec->program);
+    }
+    end_without_supervisor(a, STEP_SPAWN, err.msg);
 }
 
 /* The channel has closed without an END. While the lock is held the supervisor is on its way out:
@@ -172,20 +221,22 @@ static bool ask_reap(struct exec_attempt *a)
 static void look_at_record(struct exec_attempt *a)
 {
     struct err err = ERR_INIT;
-    struct record record;
+    struct record record = {0};
     bool missing = false;
     AUTO_CLOSE int fd = recover_open_record(a->folder, &missing, &err);
     bool locked = fd >= 0 && file_lock(fd, &err);
     bool readable = locked && record_read(fd, &record, &err);
+    a->began_ms = readable && record.began ? record.began_ms : a->began_ms;
     if (fd >= 0 && !locked) {
         start_timer(a, LOOK_AGAIN_MS);
     } else if (readable && record.ended) {
         end(a, &record.end);
+    } else if (readable && !record.began && a->launch.len > 0) {
+        int taken = fd;
+        fd = -1;
+        launch_again(a, taken);
     } else {
-        a->began_ms = readable && record.began ? record.began_ms : a->began_ms;
-        if (!ask_reap(a)) {
-            start_timer(a, LOOK_AGAIN_MS); /* no launcher could be started now */
-        }
+        ask_reap(a);
     }
 }
 
@@ -197,6 +248,7 @@ static void handle(struct exec_attempt *a, const struct step_msg *msg)
     if (msg->kind == MSG_BEGAN && !a->began && !a->ended) {
         a->began = true;
         a->began_ms = msg->number;
+        forget_launch(a);
         a->events->began(a->owner, msg->number);
     } else if (msg->kind == MSG_END) {
         end(a, &msg->end);
@@ -233,13 +285,10 @@ void attempt_connect(struct exec_attempt *a, int channel)
 }
 
 /* ---- starting
- * --------------------------------------------------------------------------------------------------
- */
-
-enum { FD_FOLDER, FD_RECORD, FD_CHANNEL, FD_SPEC };
+ * ------------------------------------------------------------------------------------- */
 
 /* The folder with its two sub-folders and its locked record. */
-static bool make_folder(const char *folder, const struct step_spec *spec, int fds[STEP_MSG_FDS],
+static bool make_folder(const char *folder, const struct step_spec *spec, int fds[2],
                         struct err *err)
 {
     if (mkdir(folder, 0700) != 0) {
@@ -256,60 +305,48 @@ static bool make_folder(const char *folder, const struct step_spec *spec, int fd
 }
 
 /* A spec that fits goes in the message; a larger one in a sealed memfd. */
-static bool pack_spec(const struct buf *spec, struct step_msg *msg, int fds[STEP_MSG_FDS],
-                      size_t *ret_count, struct err *err)
+static bool pack_spec(struct exec_attempt *a, const struct buf *spec, struct step_msg *msg,
+                      struct err *err)
 {
-    *ret_count = 3;
     if (spec->len <= LIMIT_MESSAGE - 1024) {
         msg->spec = spec->data;
         msg->spec_len = spec->len;
         return true;
     }
-    *ret_count = 4;
-    fds[FD_SPEC] = memfd_create("orch-spec", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fds[FD_SPEC] < 0) {
+    a->spec_fd = memfd_create("orch-spec", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (a->spec_fd < 0) {
         return err_sys(err, errno, "cannot pass a spec of %zu bytes", spec->len);
     }
-    if (!file_write_all(fds[FD_SPEC], spec->data, spec->len, err)) {
+    if (!file_write_all(a->spec_fd, spec->data, spec->len, err)) {
         return false;
     }
-    if (fcntl(fds[FD_SPEC], F_ADD_SEALS,
-              F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
-        return err_sys(err, errno, "cannot seal a spec");
-    }
-    return true;
+    int seals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+    return fcntl(a->spec_fd, F_ADD_SEALS, seals) == 0 || err_sys(err, errno, "cannot seal a spec");
 }
 
 struct exec_attempt *attempt_start(struct exec *e, const char *folder, const struct step_spec *spec,
                                    const struct exec_events *events, void *owner, struct err *err)
 {
-    int fds[STEP_MSG_FDS] = {-1, -1, -1, -1};
-    int pair[2] = {-1, -1};
-    size_t count = 0;
+    int fds[] = {-1, -1};
     AUTO_BUF struct buf bytes = BUF_INIT(LIMIT_SPEC);
     struct step_msg msg = {.kind = MSG_LAUNCH};
-    bool ok = step_spec_encode(spec, &bytes, err) && make_folder(folder, spec, fds, err) &&
-              pack_spec(&bytes, &msg, fds, &count, err);
-    if (ok && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
-        ok = err_sys(err, errno, "cannot make a socket to the supervisor");
-    }
-    if (!ok) {
-        for (size_t i = 0; i < STEP_MSG_FDS; i++) {
-            mem_close_fd(&fds[i]);
-        }
+    if (!step_spec_encode(spec, &bytes, err)) {
         return NULL;
     }
-    fds[FD_CHANNEL] = pair[1];
     struct exec_attempt *a =
         attempt_new(e, folder, spec->run, spec->step, spec->attempt, events, owner);
     msg.token = a->token;
-    if (!launcher_send(e, &msg, fds, count, err)) {
-        close(pair[0]);
-        attempt_free(a);
-        return NULL;
+    bool made = pack_spec(a, &bytes, &msg, err) && step_msg_encode(&msg, &a->launch, err) &&
+                make_folder(folder, spec, fds, err);
+    if (made && send_launch(a, fds[FD_FOLDER], fds[FD_RECORD], err)) {
+        return a;
     }
-    attempt_connect(a, pair[0]);
-    return a;
+    if (!made) {
+        mem_close_fd(&fds[FD_FOLDER]);
+        mem_close_fd(&fds[FD_RECORD]);
+    }
+    attempt_free(a);
+    return NULL;
 }
 
 /* ---- public

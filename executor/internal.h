@@ -47,7 +47,9 @@ struct exec_attempt {
     struct loop_timer *timer; /* looks again whether the supervisor is gone */
     int64_t began_ms;         /* 0 = not known to have begun */
     bool began, ended, reaping;
-    int reap_tries;         /* launchers that died over a REAP of this one */
+    struct buf launch;      /* the LAUNCH, encoded, until the command is known to have begun */
+    int spec_fd;            /* what travels with it where it is large; -1 = nothing */
+    int tries;              /* launchers that died over this attempt */
     bool due;               /* `result` is told by the timer, not from inside a call */
     struct step_end result; /* where no supervisor is left to tell it */
     UT_hash_handle hh;
@@ -55,9 +57,12 @@ struct exec_attempt {
 
 /* launcher.c */
 bool launcher_start(struct exec *e, struct err *err) MUST_CHECK; /* no effect where it lives */
-/* Sends, or keeps for later where the socket is full. Takes the fds in every case. */
-bool launcher_send(struct exec *e, const struct step_msg *msg, int *fds, size_t fd_count,
+/* Sends a message's bytes, or keeps them for later where the socket is full. Takes the fds in every
+ * case. */
+bool launcher_send(struct exec *e, const struct buf *bytes, int *fds, size_t fd_count,
                    struct err *err) MUST_CHECK;
+bool launcher_ask_reap(struct exec *e, int64_t token, const char *run, const char *step,
+                       int64_t attempt, struct err *err) MUST_CHECK;
 /* Blocks until the launcher has said something, and handles it; false at the deadline (ms). */
 bool launcher_wait(struct exec *e, int timeout_ms);
 

@@ -95,14 +95,14 @@ static void pending_free(struct exec_pending *p)
     free(p);
 }
 
-static void keep_for_later(struct exec *e, const struct step_msg *msg, int *fds, size_t fd_count)
+static void keep_for_later(struct exec *e, const struct buf *bytes, const int *fds, size_t fd_count)
 {
     struct exec_pending *p = mem_alloc(sizeof(*p));
     p->bytes = BUF_INIT(LIMIT_MESSAGE);
-    if (!step_msg_encode(msg, &p->bytes, NULL)) {
-        abort(); /* it was encoded once before */
+    (void)buf_add(&p->bytes, bytes->data, bytes->len);
+    if (fd_count > 0) {
+        memcpy(p->fds, fds, fd_count * sizeof(*fds));
     }
-    memcpy(p->fds, fds, fd_count * sizeof(*fds));
     p->fd_count = fd_count;
     if (e->pending_last != NULL) {
         e->pending_last->next = p;
@@ -113,7 +113,7 @@ static void keep_for_later(struct exec *e, const struct step_msg *msg, int *fds,
     e->loop->ops->watch_set(e->watch, LOOP_READ | LOOP_WRITE);
 }
 
-static bool send_now(struct exec *e, const struct step_msg *msg, const int *fds, size_t fd_count,
+static bool send_now(struct exec *e, const struct buf *bytes, const int *fds, size_t fd_count,
                      struct err *err)
 {
     if (!launcher_start(e, err)) {
@@ -122,20 +122,20 @@ static bool send_now(struct exec *e, const struct step_msg *msg, const int *fds,
     if (e->pending != NULL) {
         return err_set(err, ERR_BUSY, "others wait");
     }
-    return step_send(e->sock, msg, fds, fd_count, err);
+    return step_send_bytes(e->sock, bytes->data, bytes->len, fds, fd_count, err);
 }
 
-bool launcher_send(struct exec *e, const struct step_msg *msg, int *fds, size_t fd_count,
+bool launcher_send(struct exec *e, const struct buf *bytes, int *fds, size_t fd_count,
                    struct err *err)
 {
     struct err why = ERR_INIT;
-    bool sent = send_now(e, msg, fds, fd_count, &why);
+    bool sent = send_now(e, bytes, fds, fd_count, &why);
     if (!sent && why.code != ERR_BUSY && e->sock >= 0) {
         launcher_lost(e); /* it died before it was heard to */
-        sent = send_now(e, msg, fds, fd_count, &why);
+        sent = send_now(e, bytes, fds, fd_count, &why);
     }
     if (!sent && why.code == ERR_BUSY) {
-        keep_for_later(e, msg, fds, fd_count);
+        keep_for_later(e, bytes, fds, fd_count);
         return true;
     }
     close_all(fds, fd_count);
@@ -143,6 +143,17 @@ bool launcher_send(struct exec *e, const struct step_msg *msg, int *fds, size_t 
         *err = why;
     }
     return sent || err_wrap(err, "the launcher");
+}
+
+bool launcher_ask_reap(struct exec *e, int64_t token, const char *run, const char *step,
+                       int64_t attempt, struct err *err)
+{
+    AUTO_BUF struct buf bytes = BUF_INIT(LIMIT_MESSAGE);
+    AUTO_FREE char *run_copy = mem_strdup(run);
+    AUTO_FREE char *step_copy = mem_strdup(step);
+    struct step_msg msg = {
+        .kind = MSG_REAP, .token = token, .run = run_copy, .step = step_copy, .attempt = attempt};
+    return step_msg_encode(&msg, &bytes, err) && launcher_send(e, &bytes, NULL, 0, err);
 }
 
 static void send_pending(struct exec *e)

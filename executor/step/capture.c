@@ -66,25 +66,42 @@ static bool open_log(struct capture *c)
     return c->fd >= 0;
 }
 
-/* A full disk costs log lines, not the step: what does not fit is counted and told at the end.
- * A line that went in by half is taken back, so that the next one begins where a line begins. */
-static void write_batch(struct capture *c)
+/* All or nothing: a line that went in by half is taken back, so that the next one begins where a
+ * line begins. */
+static bool append(struct capture *c, const void *data, size_t len)
 {
     struct err err = ERR_INIT;
-    size_t len = c->batch.len;
-    if (len == 0) {
+    if (open_log(c) && file_write_all(c->fd, data, len, &err)) {
+        c->written += (int64_t)len;
+        return true;
+    }
+    c->gap_errno = err.sys != 0 ? err.sys : errno;
+    if (c->fd >= 0 && ftruncate(c->fd, (off_t)c->written) < 0) {
+        c->cut = true;
+    }
+    return false;
+}
+
+/* A full disk costs log lines, not the step: what is missing is told where it is missing, as soon
+ * as something can be written again. */
+static void write_batch(struct capture *c)
+{
+    char notice[160], stamp[CLOCK_TEXT_SIZE];
+    if (c->batch.len == 0) {
         return;
     }
-    if (open_log(c) && file_write_all(c->fd, c->batch.data, len, &err)) {
-        c->written += (int64_t)len;
-    } else {
-        c->lost_errno = err.sys != 0 ? err.sys : errno;
-        c->lost += (int64_t)len;
-        c->size = c->written;
-        if (c->fd >= 0 && ftruncate(c->fd, (off_t)c->written) < 0) {
-            c->cut = true;
-        }
+    if (c->gap > 0) {
+        int len =
+            snprintf(notice, sizeof(notice), "%s s %lld bytes of the log are missing here: %s\n",
+                     clock_format(clock_wall_ms(clock_system()), stamp), (long long)c->gap,
+                     strerrordesc_np(c->gap_errno));
+        c->gap = append(c, notice, (size_t)len) ? 0 : c->gap;
     }
+    if (c->gap > 0 || !append(c, c->batch.data, c->batch.len)) {
+        c->gap += (int64_t)c->batch.len;
+        c->lossy = true;
+    }
+    c->size = c->written;
     buf_clear(&c->batch);
 }
 
@@ -225,10 +242,8 @@ void capture_end(struct capture *c, int64_t now_ms)
         end_stream(c, &c->streams[i], now_ms);
     }
     write_batch(c);
-    if (c->lost > 0) {
-        int64_t lost = c->lost;
-        capture_say(c, now_ms, "%lld bytes of the log are missing: %s", (long long)lost,
-                    strerror(c->lost_errno));
+    if (c->gap > 0) {
+        capture_say(c, now_ms, "the output has ended");
     }
 }
 

@@ -25,9 +25,10 @@ struct capture {
     int64_t limit;   /* bytes */
     int64_t size;    /* of the log: what is in it and in `batch` */
     int64_t written; /* of the log: what is in it */
-    int64_t lost;    /* bytes that could not be written */
-    int lost_errno;
-    bool cut; /* the limit was reached: nothing more is written */
+    int64_t gap;     /* bytes that could not be written, and have not been told of yet */
+    int gap_errno;
+    bool lossy; /* there was a gap */
+    bool cut;   /* the limit was reached: nothing more is written */
     struct mask_set *secrets;
     struct capture_stream streams[STREAMS];
     struct buf batch; /* lines on their way to the log */

@@ -568,16 +568,16 @@ _Noreturn static void finish(struct supervisor *s)
     if (s->channel < 0 && s->control >= 0) {
         on_connect(s); /* an engine that has just come */
     }
-    s->end.log_cut = s->log.cut || s->log.lost > 0;
+    s->end.log_cut = s->log.cut || s->log.lossy;
     s->end.ended_ms = wall_now();
+    if (s->control >= 0) {
+        (void)unlinkat(s->folder, "control", 0); /* who comes now waits for the lock */
+    }
     bool recorded = record_write_end(s->record, &s->end, false, NULL);
     msg.end = s->end;
     send_message(s, &msg);
     if (!is_acknowledged(s)) {
         recorded = recorded && fdatasync(s->record) == 0;
-    }
-    if (s->control >= 0) {
-        (void)unlinkat(s->folder, "control", 0);
     }
     _exit(recorded ? 0 : 1);
 }

@@ -22,9 +22,7 @@ struct machine {
     } tries[LIMIT_EXPR_DEPTH + 1]; /* each TRY is one level of nesting */
 };
 
-/* ---- errors and budgets
- * ---------------------------------------------------------------------------------------
- */
+/* ---- errors and budgets */
 
 bool expr_fail(struct expr_eval *ev, enum err_code code, const char *fmt, ...)
 {
@@ -103,9 +101,7 @@ static int part_len(const struct expr_ins *ins)
     return (int)(ins->to - ins->from < 2 * SHOWN ? ins->to - ins->from : 2 * SHOWN);
 }
 
-/* ---- operations
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- operations */
 
 static bool push(struct machine *m, struct dag_value value)
 {
@@ -322,9 +318,7 @@ static bool (*const ops[OP_COUNT])(struct machine *m, const struct expr_ins *ins
     [OP_END_TRY] = op_end_try, [OP_COALESCE] = op_coalesce,
 };
 
-/* ---- running
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- running */
 
 /* A missing value inside a TRY: back to its handler. */
 static bool caught(struct machine *m)

@@ -18,9 +18,7 @@ struct operands {
     struct dag_value *ret;
 };
 
-/* ---- types
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- types */
 
 static const char *const phrases[] = {
     [DAG_NULL] = "null",       [DAG_BOOL] = "a boolean",  [DAG_INT] = "an integer",
@@ -122,9 +120,7 @@ static bool type_modulo(enum dag_type left, enum dag_type right, enum dag_type *
     return both(left, right, DAG_INT);
 }
 
-/* ---- values
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- values */
 
 static bool value_equality(struct operands *o)
 {
@@ -263,9 +259,7 @@ static bool value_modulo(struct operands *o)
     return true;
 }
 
-/* ---- the table
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- the table */
 
 static const struct operator
 {

@@ -3,41 +3,15 @@
  * is typed and emitted at once.
  *
  * Recursion is bounded by LIMIT_EXPR_DEPTH: each bracket, call, sign and branch of ?: counts one.
- * A syntax error ends the work (`failed`); a wrong name or type is reported and counts as DAG_ANY
- * from there on, so that further ones are found too (`wrong`).
  */
-#include "dag/expr_code.h"
+#include "dag/expr_parse.h"
 
 #include "base/mem.h"
 #include "base/text.h"
 
 #include <string.h>
 
-struct parser {
-    struct expr_lexer lexer;
-    struct expr_token tok; /* the one to be looked at */
-    uint32_t last;         /* where the one before it ended */
-    const struct expr_names *names;
-    struct expr_ins *code; /* owned */
-    uint32_t count, cap;
-    int depth;
-    bool failed, wrong;
-    bool asks, secret;
-};
-
-/* What was parsed: its type and its text. */
-struct part {
-    enum dag_type type;
-    uint32_t from, to;
-};
-
-#define CALL_ARGS 101 /* the most arguments a row of the function table takes, and one */
-
-static struct part parse_choice(struct parser *p);
-
-/* ---- reading and emitting
- * ------------------------------------------------------------------------------------
- */
+/* ---- reading and emitting */
 
 static void advance_by(struct parser *p, struct expr_token (*lex)(struct expr_lexer *l))
 {
@@ -49,26 +23,31 @@ static void advance_by(struct parser *p, struct expr_token (*lex)(struct expr_le
     }
 }
 
-static void advance(struct parser *p)
+void parse_advance(struct parser *p)
 {
     advance_by(p, expr_lex);
 }
 
-static bool at_symbol(const struct parser *p, enum expr_symbol symbol)
+void parse_advance_name(struct parser *p)
+{
+    advance_by(p, expr_lex_name);
+}
+
+bool parse_at(const struct parser *p, enum expr_symbol symbol)
 {
     return p->tok.kind == TOKEN_OP && p->tok.symbol == symbol;
 }
 
-static bool take_symbol(struct parser *p, enum expr_symbol symbol)
+bool parse_take(struct parser *p, enum expr_symbol symbol)
 {
-    if (!at_symbol(p, symbol)) {
+    if (!parse_at(p, symbol)) {
         return false;
     }
-    advance(p);
+    parse_advance(p);
     return true;
 }
 
-static void unexpected(struct parser *p, const char *wanted)
+void parse_unexpected(struct parser *p, const char *wanted)
 {
     if (p->failed) {
         return;
@@ -91,15 +70,14 @@ static void unexpected(struct parser *p, const char *wanted)
                p->lexer.text + p->tok.from, wanted);
 }
 
-static void expect(struct parser *p, enum expr_symbol symbol, const char *wanted)
+void parse_expect(struct parser *p, enum expr_symbol symbol, const char *wanted)
 {
-    if (!take_symbol(p, symbol)) {
-        unexpected(p, wanted);
+    if (!parse_take(p, symbol)) {
+        parse_unexpected(p, wanted);
     }
 }
 
-/* Returns the instruction's index, for jumps to be given their target. */
-static uint32_t emit(struct parser *p, struct expr_ins ins, struct part part)
+uint32_t parse_emit(struct parser *p, struct expr_ins ins, struct part part)
 {
     if (p->count >= LIMIT_EXPR_NODES && !p->failed) {
         p->failed = true;
@@ -119,12 +97,12 @@ static uint32_t emit(struct parser *p, struct expr_ins ins, struct part part)
     return p->count++;
 }
 
-static uint32_t emit_op(struct parser *p, enum expr_op op, struct part part)
+uint32_t parse_emit_op(struct parser *p, enum expr_op op, struct part part)
 {
-    return emit(p, (struct expr_ins){.op = op}, part);
+    return parse_emit(p, (struct expr_ins){.op = op}, part);
 }
 
-static void land(struct parser *p, uint32_t jump)
+void parse_land(struct parser *p, uint32_t jump)
 {
     if (!p->failed) {
         p->code[jump].arg = p->count;
@@ -135,7 +113,7 @@ static void emit_value(struct parser *p, struct dag_value value, struct part par
 {
     struct dag_value *copy = arena_alloc(p->lexer.arena, sizeof *copy);
     *copy = value;
-    emit(p, (struct expr_ins){.op = OP_VALUE, .u.value = copy}, part);
+    parse_emit(p, (struct expr_ins){.op = OP_VALUE, .u.value = copy}, part);
 }
 
 static bool enter(struct parser *p)
@@ -148,18 +126,16 @@ static bool enter(struct parser *p)
     return !p->failed;
 }
 
-/* ---- complaints
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- complaints */
 
 #define SHOWN 60 /* bytes of a part that a message quotes */
 
-static int shown(struct part part)
+int parse_shown(struct part part)
 {
     return (int)(part.to - part.from < SHOWN ? part.to - part.from : SHOWN);
 }
 
-static const char *start_of(const struct parser *p, struct part part)
+const char *parse_start(const struct parser *p, struct part part)
 {
     return p->lexer.text + part.from;
 }
@@ -173,12 +149,13 @@ static const char *conversion_hint(enum dag_type a, enum dag_type b)
                           : NULL;
 }
 
-static void pair_error(struct parser *p, const char *why, struct part a, struct part b)
+void parse_pair_error(struct parser *p, const char *why, struct part a, struct part b)
 {
     p->wrong = true;
     expr_error(&p->lexer.place, "expr-type", a.from, b.to, conversion_hint(a.type, b.type),
-               "%s, but %.*s is %s and %.*s is %s", why, shown(a), start_of(p, a),
-               expr_type_phrase(a.type), shown(b), start_of(p, b), expr_type_phrase(b.type));
+               "%s, but %.*s is %s and %.*s is %s", why, parse_shown(a), parse_start(p, a),
+               expr_type_phrase(a.type), parse_shown(b), parse_start(p, b),
+               expr_type_phrase(b.type));
 }
 
 static void need_bool(struct parser *p, const char *what, struct part part)
@@ -188,392 +165,28 @@ static void need_bool(struct parser *p, const char *what, struct part part)
         expr_error(&p->lexer.place, "expr-type", part.from, part.to,
                    part.type == DAG_STRING ? "compare it (… == 'x'), or read it with bool(…)"
                                            : "compare it, for example … > 0",
-                   "%s needs a boolean, but %.*s is %s", what, shown(part), start_of(p, part),
-                   expr_type_phrase(part.type));
+                   "%s needs a boolean, but %.*s is %s", what, parse_shown(part),
+                   parse_start(p, part), expr_type_phrase(part.type));
     }
 }
 
-/* ---- references
- * -----------------------------------------------------------------------------------------------
- */
-
-static const struct {
-    const char *name;
-    enum dag_space space;
-    bool whole; /* may stand without a name behind it */
-} spaces[] = {
-    {"params", DAG_PARAMS, true}, {"env", DAG_ENV, false},      {"secrets", DAG_SECRETS, false},
-    {"run", DAG_RUN, false},      {"inputs", DAG_INPUTS, true}, {"steps", DAG_STEPS, false},
-    {"matrix", DAG_MATRIX, true}, {"item", DAG_ITEM, true},     {"trigger", DAG_TRIGGER, true},
-};
-
-static const struct {
-    const char *name;
-    enum dag_field field;
-    bool named; /* a name may follow */
-} fields[] = {
-    {"status", DAG_STATUS, false},       {"outputs", DAG_OUTPUTS, true},
-    {"metrics", DAG_METRICS, true},      {"exit_code", DAG_EXIT_CODE, false},
-    {"instances", DAG_INSTANCES, false},
-};
-
-/* .name or ["name"] where one stands next; false (nothing consumed) where not. */
-static bool take_name(struct parser *p, const char **ret)
-{
-    if (at_symbol(p, SYM_DOT)) {
-        advance_by(p, expr_lex_name);
-        if (p->tok.kind != TOKEN_NAME) {
-            unexpected(p, "a name");
-            return false;
-        }
-        *ret = p->tok.name;
-        advance(p);
-        return true;
-    }
-    if (!at_symbol(p, SYM_LIST)) {
-        return false;
-    }
-    struct expr_token bracket = p->tok;
-    uint32_t pos = p->lexer.pos, last = p->last;
-    advance(p);
-    if (p->tok.kind == TOKEN_VALUE && p->tok.value.type == DAG_STRING) {
-        const char *name = p->tok.value.u.string.text;
-        advance(p);
-        if (take_symbol(p, SYM_LIST_END)) {
-            *ret = name;
-            return true;
-        }
-    }
-    if (!p->failed) { /* an index that only the run knows */
-        p->tok = bracket;
-        p->lexer.pos = pos;
-        p->last = last;
-    }
-    return false;
-}
-
-static void reference_error(struct parser *p, uint32_t from, const char *hint, const char *message)
-{
-    if (!p->failed) {
-        p->wrong = true;
-        expr_error(&p->lexer.place, "expr-name", from, p->last, hint, "%s", message);
-    }
-}
-
-/* steps.NAME.FIELD[.name] behind the word steps. */
-static bool parse_step(struct parser *p, uint32_t from, struct dag_ref *ref, const char **ret_step)
-{
-    const char *field = NULL;
-    if (!take_name(p, ret_step)) {
-        reference_error(p, from, "steps.NAME.outputs.o, steps.NAME.status, …",
-                        "'steps' needs the name of a step");
-        return false;
-    }
-    if (!take_name(p, &field)) {
-        reference_error(p, from, "it has status, outputs, metrics, exit_code and instances",
-                        "a step alone is no value");
-        return false;
-    }
-    const char *known[COUNT_OF(fields)];
-    for (size_t i = 0; i < COUNT_OF(fields); i++) {
-        known[i] = fields[i].name;
-        if (strcmp(fields[i].name, field) == 0) {
-            ref->field = fields[i].field;
-            return !fields[i].named || take_name(p, &ref->name) || !p->failed;
-        }
-    }
-    const char *near = text_nearest(field, known, COUNT_OF(fields));
-    AUTO_FREE char *hint =
-        near != NULL ? mem_printf("did you mean '%s'?", near)
-                     : mem_printf("an output is read as steps.%s.outputs.%s", *ret_step, field);
-    AUTO_FREE char *message = mem_printf("a step has no '%s'", field);
-    reference_error(p, from, hint, message);
-    return false;
-}
-
-static enum dag_type resolve(struct parser *p, struct dag_ref *ref, const char *step, uint32_t from)
-{
-    if (ref->space == DAG_SECRETS) {
-        p->secret = true;
-        if (!p->names->allow_secrets) {
-            p->wrong = true;
-            expr_error(&p->lexer.place, "expr-secret", from, p->last,
-                       "hand it to a step by env:, and read the variable there",
-                       "secrets may be read only in env:, with: and run: strings");
-            return DAG_ANY;
-        }
-    }
-    const struct expr_place *place = &p->lexer.place;
-    enum dag_type type = DAG_ANY;
-    struct diag_pos pos = place->src->pos(place->src->arg, place->base + from);
-    size_t width = text_utf8_count(p->lexer.text + from, p->last - from);
-    if (!p->names->resolve(p->names->arg, ref, step, pos, (unsigned)width, &type, place->diags)) {
-        p->wrong = true;
-        return DAG_ANY;
-    }
-    return type;
-}
-
-static struct part parse_reference(struct parser *p, size_t row, uint32_t from)
-{
-    struct part part = {DAG_ANY, from, p->last};
-    struct dag_ref *ref = arena_alloc(p->lexer.arena, sizeof *ref);
-    ref->space = spaces[row].space;
-    const char *step = NULL;
-    if (ref->space == DAG_STEPS) {
-        if (!parse_step(p, from, ref, &step)) {
-            return part;
-        }
-    } else if (!take_name(p, &ref->name) && !spaces[row].whole) {
-        AUTO_FREE char *message = mem_printf("'%s' needs a name that is written out: %s.NAME",
-                                             spaces[row].name, spaces[row].name);
-        reference_error(p, from, NULL, message);
-        return part;
-    }
-    if (p->failed) {
-        return part;
-    }
-    part.type = resolve(p, ref, step, from);
-    part.to = p->last;
-    emit(p, (struct expr_ins){.op = OP_REF, .u.ref = ref}, part);
-    return part;
-}
-
-/* ---- calls
- * ----------------------------------------------------------------------------------------------------
- */
-
-struct args {
-    const struct expr_func *func;
-    uint32_t count;
-    struct part parts[CALL_ARGS];
-};
-
-static void keep_arg(struct args *args, struct part part)
-{
-    if (args->count < CALL_ARGS) {
-        args->parts[args->count] = part;
-    }
-    args->count++;
-}
-
-static void parse_args(struct parser *p, struct args *args)
-{
-    if (at_symbol(p, SYM_CLOSE)) {
-        return;
-    }
-    do {
-        keep_arg(args, parse_choice(p));
-    } while (take_symbol(p, SYM_COMMA) && !p->failed);
-}
-
-static void parse_default(struct parser *p, struct args *args)
-{
-    struct part here = {DAG_ANY, p->tok.from, p->tok.to};
-    uint32_t try = emit_op(p, OP_TRY, here);
-    keep_arg(args, parse_choice(p));
-    emit_op(p, OP_END_TRY, here);
-    uint32_t jump = emit_op(p, OP_JUMP, here);
-    land(p, try);
-    if (take_symbol(p, SYM_COMMA)) {
-        parse_args(p, args);
-    }
-    land(p, jump);
-}
-
-/* The last argument stands for itself: its TRY becomes a jump to the next instruction. */
-static void parse_coalesce(struct parser *p, struct args *args)
-{
-    uint32_t jumps[CALL_ARGS], count = 0;
-    for (bool more = true; more && !p->failed;) {
-        struct part here = {DAG_ANY, p->tok.from, p->tok.to};
-        uint32_t try = emit_op(p, OP_TRY, here);
-        keep_arg(args, parse_choice(p));
-        more = take_symbol(p, SYM_COMMA) && args->count < CALL_ARGS;
-        if (more) {
-            emit_op(p, OP_END_TRY, here);
-            jumps[count++] = emit_op(p, OP_COALESCE, here);
-            land(p, try);
-        } else if (!p->failed) {
-            p->code[try].op = OP_JUMP;
-            p->code[try].arg = try + 1;
-        }
-    }
-    while (count > 0) {
-        land(p, jumps[--count]);
-    }
-}
-
-static bool check_count(struct parser *p, const struct args *args, struct part whole)
-{
-    const struct expr_func *func = args->func;
-    if (args->count >= func->min && args->count <= func->max) {
-        return true;
-    }
-    p->wrong = true;
-    AUTO_FREE char *hint = mem_printf("%s(%s): %s", func->name, func->params, func->help);
-    char wanted[32];
-    snprintf(wanted, sizeof wanted, func->min == func->max ? "%u" : "%u to %u", func->min,
-             func->max);
-    return expr_error(&p->lexer.place, "expr-call", whole.from, whole.to, hint,
-                      "%s takes %s argument%s, not %u", func->name, wanted,
-                      func->max == 1 ? "" : "s", args->count);
-}
-
-static void check_types(struct parser *p, const struct args *args)
-{
-    for (uint32_t i = 0; i < args->count; i++) {
-        struct part arg = args->parts[i];
-        if (expr_fits(args->func, i, arg.type)) {
-            continue;
-        }
-        p->wrong = true;
-        AUTO_BUF struct buf wanted = BUF_INIT(200);
-        expr_wanted(args->func, i, &wanted);
-        expr_error(&p->lexer.place, "expr-type", arg.from, arg.to, NULL,
-                   "argument %u of %s must be %s, but %.*s is %s", i + 1, args->func->name,
-                   buf_str(&wanted), shown(arg), start_of(p, arg), expr_type_phrase(arg.type));
-    }
-}
-
-/* The type of default() and coalesce(): the common one of their arguments. */
-static enum dag_type common_type(struct parser *p, const struct args *args)
-{
-    enum dag_type type = args->parts[0].type;
-    for (uint32_t i = 1; i < args->count; i++) {
-        if (!expr_unify(type, args->parts[i].type, &type)) {
-            AUTO_FREE char *why = mem_printf("the arguments of %s have one type", args->func->name);
-            pair_error(p, why, args->parts[0], args->parts[i]);
-            return DAG_ANY;
-        }
-    }
-    return type;
-}
-
-static enum dag_type finish_call(struct parser *p, const struct args *args, struct part whole)
-{
-    const struct expr_func *func = args->func;
-    if (!check_count(p, args, whole)) {
-        return DAG_ANY;
-    }
-    check_types(p, args);
-    if (func->form == FORM_DEFAULT || func->form == FORM_COALESCE) {
-        return common_type(p, args);
-    }
-    if (func->form == FORM_QUESTION) {
-        p->asks = true;
-        emit(p, (struct expr_ins){.op = OP_QUESTION, .u.question = func->question}, whole);
-        if (!p->names->allow_questions) {
-            p->wrong = true;
-            expr_error(&p->lexer.place, "expr-call", whole.from, whole.to,
-                       "elsewhere a step's state is steps.NAME.status",
-                       "%s() may stand only in if:", func->name);
-        }
-        return func->type;
-    }
-    emit(p, (struct expr_ins){.op = OP_CALL, .arg = args->count, .u.func = func}, whole);
-    enum dag_type types[CALL_ARGS];
-    for (uint32_t i = 0; i < args->count; i++) {
-        types[i] = args->parts[i].type;
-    }
-    return expr_call_type(func, types, args->count);
-}
-
-static void unknown_function(struct parser *p, struct expr_token name)
-{
-    const char *near = expr_nearest_func(name.name);
-    AUTO_FREE char *hint = near != NULL
-                               ? mem_printf("did you mean '%s'?", near)
-                               : mem_printf("the functions are listed in docs/expressions.md");
-    p->wrong = true;
-    expr_error(&p->lexer.place, "expr-function", name.from, name.to, hint, "unknown function '%s'",
-               name.name);
-}
-
-/* Behind NAME( */
-static struct part parse_call(struct parser *p, struct expr_token name)
-{
-    struct args args = {.func = expr_find_func(name.name)};
-    enum expr_form form = args.func != NULL ? args.func->form : FORM_PLAIN;
-    if (args.func == NULL) {
-        unknown_function(p, name);
-    }
-    if (form == FORM_DEFAULT && !at_symbol(p, SYM_CLOSE)) {
-        parse_default(p, &args);
-    } else if (form == FORM_COALESCE && !at_symbol(p, SYM_CLOSE)) {
-        parse_coalesce(p, &args);
-    } else {
-        parse_args(p, &args);
-    }
-    expect(p, SYM_CLOSE, "',' or ')'");
-    struct part whole = {DAG_ANY, name.from, p->last};
-    if (args.func != NULL && !p->failed) {
-        whole.type = finish_call(p, &args, whole);
-    }
-    return whole;
-}
-
-/* ---- the grammar
- * ----------------------------------------------------------------------------------------------
- */
-
-static void unknown_name(struct parser *p, struct expr_token name)
-{
-    const char *known[COUNT_OF(spaces)];
-    for (size_t i = 0; i < COUNT_OF(spaces); i++) {
-        known[i] = spaces[i].name;
-    }
-    p->tok = name; /* for `and`, `not` and the like */
-    const char *near = text_nearest(name.name, known, COUNT_OF(spaces));
-    if (strcmp(name.name, "not") == 0 || strcmp(name.name, "if") == 0) {
-        unexpected(p, "a value");
-        return;
-    }
-    AUTO_FREE char *hint =
-        near != NULL ? mem_printf("did you mean '%s'?", near)
-                     : mem_printf("a text stands in quotes: '%s'; a parameter is params.%s",
-                                  name.name, name.name);
-    p->wrong = true;
-    expr_error(&p->lexer.place, "expr-name", name.from, name.to, hint, "unknown name '%s'",
-               name.name);
-    advance(p);
-}
-
-static struct part parse_name(struct parser *p)
-{
-    struct expr_token name = p->tok;
-    uint32_t pos = p->lexer.pos;
-    advance(p);
-    if (take_symbol(p, SYM_OPEN)) {
-        return parse_call(p, name);
-    }
-    for (size_t i = 0; i < COUNT_OF(spaces); i++) {
-        if (strcmp(spaces[i].name, name.name) == 0) {
-            return parse_reference(p, i, name.from);
-        }
-    }
-    if (!p->failed) {
-        p->lexer.pos = pos;
-        unknown_name(p, name);
-    }
-    return (struct part){DAG_ANY, name.from, name.to};
-}
+/* ---- the grammar */
 
 static struct part parse_list(struct parser *p)
 {
     struct part part = {DAG_LIST, p->tok.from, p->tok.to};
     uint32_t count = 0;
-    advance(p);
-    while (!p->failed && !at_symbol(p, SYM_LIST_END)) {
+    parse_advance(p);
+    while (!p->failed && !parse_at(p, SYM_LIST_END)) {
         parse_choice(p);
         count++;
-        if (!take_symbol(p, SYM_COMMA)) {
+        if (!parse_take(p, SYM_COMMA)) {
             break;
         }
     }
-    expect(p, SYM_LIST_END, "',' or ']'");
+    parse_expect(p, SYM_LIST_END, "',' or ']'");
     part.to = p->last;
-    emit(p, (struct expr_ins){.op = OP_LIST, .arg = count}, part);
+    parse_emit(p, (struct expr_ins){.op = OP_LIST, .arg = count}, part);
     return part;
 }
 
@@ -587,7 +200,7 @@ static struct part parse_literal(struct parser *p)
                    "the integer does not fit in 64 bits");
     }
     emit_value(p, p->tok.value, part);
-    advance(p);
+    parse_advance(p);
     return part;
 }
 
@@ -600,16 +213,16 @@ static struct part parse_primary(struct parser *p)
     if (p->tok.kind == TOKEN_NAME) {
         return parse_name(p);
     }
-    if (at_symbol(p, SYM_LIST)) {
+    if (parse_at(p, SYM_LIST)) {
         return parse_list(p);
     }
-    if (take_symbol(p, SYM_OPEN)) {
+    if (parse_take(p, SYM_OPEN)) {
         part.type = parse_choice(p).type;
-        expect(p, SYM_CLOSE, "')'");
+        parse_expect(p, SYM_CLOSE, "')'");
         part.to = p->last;
         return part;
     }
-    unexpected(p, "a value");
+    parse_unexpected(p, "a value");
     return part;
 }
 
@@ -620,15 +233,15 @@ static void check_index(struct parser *p, struct part whole, struct part key)
         p->wrong = true;
         expr_error(&p->lexer.place, "expr-type", whole.from, p->last,
                    "a name that holds a dot is written [\"a.b\"]",
-                   "only lists and maps have parts, but %.*s is %s", shown(whole),
-                   start_of(p, whole), expr_type_phrase(whole.type));
+                   "only lists and maps have parts, but %.*s is %s", parse_shown(whole),
+                   parse_start(p, whole), expr_type_phrase(whole.type));
     } else if ((whole.type == DAG_LIST && key.type != DAG_INT && key.type != DAG_ANY) ||
                (whole.type == DAG_MAP && key.type != DAG_STRING && key.type != DAG_ANY)) {
         p->wrong = true;
         expr_error(&p->lexer.place, "expr-type", key.from, key.to, NULL,
                    "%s is indexed by %s, but %.*s is %s", expr_type_phrase(whole.type),
-                   whole.type == DAG_LIST ? "an integer" : "a string", shown(key), start_of(p, key),
-                   expr_type_phrase(key.type));
+                   whole.type == DAG_LIST ? "an integer" : "a string", parse_shown(key),
+                   parse_start(p, key), expr_type_phrase(key.type));
     }
 }
 
@@ -636,26 +249,26 @@ static void check_index(struct parser *p, struct part whole, struct part key)
 static struct part parse_parts(struct parser *p)
 {
     struct part part = parse_primary(p);
-    while (!p->failed && (at_symbol(p, SYM_DOT) || at_symbol(p, SYM_LIST))) {
+    while (!p->failed && (parse_at(p, SYM_DOT) || parse_at(p, SYM_LIST))) {
         struct part key = {DAG_STRING, p->tok.from, p->tok.to};
-        if (at_symbol(p, SYM_DOT)) {
+        if (parse_at(p, SYM_DOT)) {
             const char *name;
-            if (!take_name(p, &name)) {
+            if (!parse_member(p, &name)) {
                 break;
             }
             key.to = p->last;
             emit_value(p, dag_string(name), key);
         } else {
-            advance(p);
+            parse_advance(p);
             key = parse_choice(p);
-            expect(p, SYM_LIST_END, "']'");
+            parse_expect(p, SYM_LIST_END, "']'");
         }
         if (p->failed) {
             break;
         }
         check_index(p, part, key);
         part = (struct part){DAG_ANY, part.from, p->last};
-        emit_op(p, OP_INDEX, part);
+        parse_emit_op(p, OP_INDEX, part);
     }
     return part;
 }
@@ -671,18 +284,18 @@ static struct part parse_negative(struct parser *p, uint32_t from)
         value = value_number(-value.u.number);
     }
     emit_value(p, value, part);
-    advance(p);
+    parse_advance(p);
     return part;
 }
 
 static struct part parse_sign(struct parser *p)
 {
-    if (!at_symbol(p, SYM_NOT) && !at_symbol(p, SYM_MINUS)) {
+    if (!parse_at(p, SYM_NOT) && !parse_at(p, SYM_MINUS)) {
         return parse_parts(p);
     }
     struct part part = {DAG_BOOL, p->tok.from, p->tok.to};
-    bool not = at_symbol(p, SYM_NOT);
-    advance(p);
+    bool not = parse_at(p, SYM_NOT);
+    parse_advance(p);
     if (!not &&p->tok.kind == TOKEN_VALUE && value_is_numeric(p->tok.value.type)) {
         return parse_negative(p, part.from);
     }
@@ -699,11 +312,11 @@ static struct part parse_sign(struct parser *p)
         if (!p->failed && !value_is_numeric(operand.type) && operand.type != DAG_ANY) {
             p->wrong = true;
             expr_error(&p->lexer.place, "expr-type", operand.from, operand.to, NULL,
-                       "'-' needs a number, but %.*s is %s", shown(operand), start_of(p, operand),
-                       expr_type_phrase(operand.type));
+                       "'-' needs a number, but %.*s is %s", parse_shown(operand),
+                       parse_start(p, operand), expr_type_phrase(operand.type));
         }
     }
-    emit_op(p, not ? OP_NOT : OP_MINUS, operand);
+    parse_emit_op(p, not ? OP_NOT : OP_MINUS, operand);
     return part;
 }
 
@@ -714,11 +327,11 @@ static void parse_logic(struct parser *p, enum expr_symbol symbol, struct part l
 {
     const char *what = symbol == SYM_AND ? "'&&'" : "'||'";
     need_bool(p, what, left);
-    uint32_t jump = emit_op(p, symbol == SYM_AND ? OP_AND : OP_OR, left);
+    uint32_t jump = parse_emit_op(p, symbol == SYM_AND ? OP_AND : OP_OR, left);
     struct part right = parse_binary(p, level + 1);
     need_bool(p, what, right);
-    emit_op(p, OP_BOOL, right);
-    land(p, jump);
+    parse_emit_op(p, OP_BOOL, right);
+    parse_land(p, jump);
 }
 
 /* At most one level of recursion for each level of precedence. */
@@ -731,7 +344,7 @@ static struct part parse_binary(struct parser *p, int least)
         if (level == 0 || level < least) {
             break;
         }
-        advance(p);
+        parse_advance(p);
         enum dag_type type = DAG_BOOL;
         if (symbol == SYM_AND || symbol == SYM_OR) {
             parse_logic(p, symbol, left, level);
@@ -739,35 +352,35 @@ static struct part parse_binary(struct parser *p, int least)
             struct part right = parse_binary(p, level + 1);
             const char *why;
             if (!p->failed && !expr_binary_type(symbol, left.type, right.type, &type, &why)) {
-                pair_error(p, why, left, right);
+                parse_pair_error(p, why, left, right);
                 type = DAG_ANY;
             }
-            emit(p, (struct expr_ins){.op = OP_BINARY, .u.symbol = symbol},
-                 (struct part){type, left.from, p->last});
+            parse_emit(p, (struct expr_ins){.op = OP_BINARY, .u.symbol = symbol},
+                       (struct part){type, left.from, p->last});
         }
         left = (struct part){type, left.from, p->last};
     }
     return left;
 }
 
-static struct part parse_choice(struct parser *p)
+struct part parse_choice(struct parser *p)
 {
     struct part part = {DAG_ANY, p->tok.from, p->tok.to};
     if (!enter(p)) {
         return part;
     }
     part = parse_binary(p, 1);
-    if (take_symbol(p, SYM_ASK)) {
+    if (parse_take(p, SYM_ASK)) {
         need_bool(p, "'?'", part);
-        uint32_t branch = emit_op(p, OP_BRANCH, part);
+        uint32_t branch = parse_emit_op(p, OP_BRANCH, part);
         struct part yes = parse_choice(p);
-        uint32_t jump = emit_op(p, OP_JUMP, yes);
-        land(p, branch);
-        expect(p, SYM_COLON, "':'");
+        uint32_t jump = parse_emit_op(p, OP_JUMP, yes);
+        parse_land(p, branch);
+        parse_expect(p, SYM_COLON, "':'");
         struct part no = parse_choice(p);
-        land(p, jump);
+        parse_land(p, jump);
         if (!p->failed && !expr_unify(yes.type, no.type, &part.type)) {
-            pair_error(p, "both sides of ':' have one type", yes, no);
+            parse_pair_error(p, "both sides of ':' have one type", yes, no);
             part.type = DAG_ANY;
         }
         part.to = p->last;
@@ -776,9 +389,7 @@ static struct part parse_choice(struct parser *p)
     return part;
 }
 
-/* ---- a whole expression
- * ---------------------------------------------------------------------------------------
- */
+/* ---- a whole expression */
 
 static bool text_fine(const struct expr_place *place, const char *text, size_t len)
 {
@@ -815,10 +426,10 @@ struct dag_expr *expr_compile(struct arena *a, const struct expr_source *src, si
     }
     char *text = arena_strndup(a, src->text + from, to - from);
     struct parser p = {.lexer = {a, place, text, (uint32_t)(to - from), 0}, .names = names};
-    advance(&p);
+    parse_advance(&p);
     struct part whole = parse_choice(&p);
     if (!p.failed && p.tok.kind != TOKEN_END) {
-        unexpected(&p, "an operator or the end");
+        parse_unexpected(&p, "an operator or the end");
     }
     struct dag_expr *ret = NULL;
     if (!p.failed && !p.wrong) {

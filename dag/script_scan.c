@@ -1,11 +1,8 @@
 /*
- * script_scan.c - follows the quoting of a POSIX shell script so that every expression becomes one
- * quoted variable (script_scan.h).
+ * script_scan.c - follows the quoting of a shell script so that every expression becomes one quoted
+ * variable (script_scan.h): frames, expressions, and the loop.
  *
- *   expr_script() -> scan() -> a handler for the top frame -> expression() in its context
- *
- * The grammar is that of POSIX (Shell Command Language, 2.2 and 2.3) as dash, bash, busybox sh,
- * mksh and zsh read it.
+ *   expr_script() -> scan() -> the reader of the top frame -> scan_expression() in its context
  */
 #include "dag/script_scan.h"
 
@@ -18,9 +15,7 @@
 static const char *const use_env = "put it into env: (env: {X: ${{ … }}}) and write \"$X\", or set "
                                    "a variable on a line before: x=${{ … }}";
 
-/* ---- frames
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- frames */
 
 struct frame *scan_top(struct scan *s)
 {
@@ -80,27 +75,12 @@ unsigned scan_level(const struct scan *s)
     return ret;
 }
 
-/* Whether quotes inside ${…} follow the rules of "…", which shells disagree on. */
-static bool in_quotes(const struct scan *s)
-{
-    for (unsigned i = s->depth; i > 0; i--) {
-        enum frame_kind kind = s->stack[i - 1].kind;
-        if (scan_is_commands(kind)) {
-            return false;
-        }
-        if (kind == FRAME_QUOTED || kind == FRAME_HEREDOC || kind == FRAME_ARITH) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool scan_sees(const struct scan *s, const char *what)
 {
     return expr_starts(s->text, s->limit, s->pos, what);
 }
 
-static char peek(const struct scan *s, size_t ahead)
+char scan_peek(const struct scan *s, size_t ahead)
 {
     return s->pos + ahead < s->limit ? s->text[s->pos + ahead] : '\0';
 }
@@ -123,10 +103,13 @@ bool scan_error(struct scan *s, size_t at, const char *hint, const char *fmt, ..
     return diag_add(s->diags, DIAG_ERROR, "script-context", s->src->pos(s->src->arg, at), 3, hint,
                     "%s", text);
 }
+void scan_open(struct scan *s, enum frame_kind kind, size_t width)
+{
+    scan_copy(s, width);
+    scan_push(s, kind);
+}
 
-/* ---- expressions
- * ----------------------------------------------------------------------------------------------
- */
+/* ---- expressions */
 
 /* What stands against an expression in each kind of frame, wherever in it. */
 static const struct {
@@ -210,8 +193,7 @@ static bool expression_end(struct scan *s, size_t *ret)
     return false;
 }
 
-/* The expression at s->pos becomes a variable between `open` and `close`. */
-static void expression(struct scan *s, const char *open, const char *close)
+void scan_expression(struct scan *s, const char *open, const char *close)
 {
     bool fine = context_fine(s);
     size_t end;
@@ -226,8 +208,7 @@ static void expression(struct scan *s, const char *open, const char *close)
     s->pos = end + 2;
 }
 
-/* $${{: the text ${{ itself. */
-static void escaped(struct scan *s)
+void scan_escaped(struct scan *s)
 {
     s->pos++;
     scan_copy(s, strlen(EXPR_OPEN));
@@ -237,7 +218,7 @@ void scan_copy_plain(struct scan *s, size_t to, const char *message, const char 
 {
     while (s->pos < to) {
         if (expr_starts(s->text, to, s->pos, EXPR_ESCAPED)) {
-            escaped(s);
+            scan_escaped(s);
         } else if (expr_starts(s->text, to, s->pos, EXPR_OPEN)) {
             scan_error(s, s->pos, hint, "%s", message);
             scan_copy(s, strlen(EXPR_OPEN));
@@ -247,436 +228,7 @@ void scan_copy_plain(struct scan *s, size_t to, const char *message, const char 
     }
 }
 
-/* ---- quotes and substitutions
- * ---------------------------------------------------------------------------------
- */
-
-static void single_quoted(struct scan *s)
-{
-    scan_copy(s, 1);
-    while (s->pos < s->limit) {
-        if (scan_sees(s, EXPR_ESCAPED)) {
-            escaped(s);
-        } else if (scan_sees(s, EXPR_OPEN)) {
-            expression(s, "'\"", "\"'");
-        } else {
-            bool end = s->text[s->pos] == '\'';
-            scan_copy(s, 1);
-            if (end) {
-                return;
-            }
-        }
-    }
-}
-
-/* $'…': dash reads $ and '…', others take \' for a quote. */
-static void dollar_single(struct scan *s)
-{
-    const char *from = s->text + s->pos + 2;
-    size_t rest = s->limit - s->pos - 2;
-    const char *end = memchr(from, '\'', rest);
-    if (end == NULL || end[-1] == '\\') {
-        scan_lose(s, "$'…' with an escaped quote");
-    }
-    scan_copy(s, 2);
-    size_t to = end != NULL ? (size_t)(end - s->text) + 1 : s->limit;
-    scan_copy_plain(s, to, "an expression cannot stand inside $'…', which shells read differently",
-                    "use '…' or \"…\"");
-}
-
-/* A backslash and what it escapes. */
-static void backslash(struct scan *s)
-{
-    if (expr_starts(s->text, s->limit, s->pos + 1, EXPR_OPEN)) {
-        scan_error(s, s->pos, "write $${{ for the text ${{ itself; otherwise remove the backslash",
-                   "a backslash stands before an expression");
-    }
-    scan_copy(s, 1);
-    if (!scan_sees(s, EXPR_OPEN)) {
-        scan_copy(s, 1);
-    }
-}
-
-/* The closing backtick of the one at s->pos, or the limit. */
-static size_t backtick_end(const struct scan *s)
-{
-    size_t at = s->pos + 1, end;
-    while (at < s->limit && s->text[at] != '`') {
-        if (s->text[at] == '\\') {
-            at += 2;
-        } else if (expr_starts(s->text, s->limit, at, EXPR_OPEN) &&
-                   expr_find_end(s->text, s->limit, at, &end)) {
-            at = end + 2;
-        } else {
-            at++;
-        }
-    }
-    return at < s->limit ? at : s->limit;
-}
-
-static void backtick(struct scan *s)
-{
-    size_t end = backtick_end(s), len = end - s->pos;
-    const char *from = s->text + s->pos;
-    bool holds = memmem(from, len, EXPR_OPEN, strlen(EXPR_OPEN)) != NULL;
-    bool plain = memchr(from, '\\', len) == NULL && memmem(from, len, "<<", 2) == NULL &&
-                 memmem(from, len, EXPR_ESCAPED, strlen(EXPR_ESCAPED)) == NULL;
-    if (end == s->limit) {
-        scan_lose(s, "a backtick that is not closed");
-    }
-    if (holds && plain && end < s->limit && scan_is_commands(scan_top(s)->kind)) {
-        word_mixed(s);
-        scan_copy(s, 1);
-        struct frame *f = scan_push(s, FRAME_BACKTICK);
-        if (f != NULL) {
-            f->end = s->limit = end;
-        }
-        return;
-    }
-    word_mixed(s);
-    scan_copy_plain(s, end, "inside `…` the quoting of an expression cannot be known",
-                    "write $( … ) instead of `…`");
-    scan_copy(s, 1);
-}
-
-static void open_frame(struct scan *s, enum frame_kind kind, size_t width)
-{
-    scan_copy(s, width);
-    scan_push(s, kind);
-}
-
-static void dollar(struct scan *s)
-{
-    char next = peek(s, 1);
-    bool commands = scan_is_commands(scan_top(s)->kind);
-    word_mixed(s);
-    if (scan_sees(s, "$((")) {
-        open_frame(s, FRAME_ARITH, 3);
-    } else if (next == '(') {
-        open_frame(s, FRAME_SUBST, 2);
-    } else if (next == '{') {
-        char after = peek(s, 2);
-        if (after == ' ' || after == '\t' || after == '\n' || after == '|') {
-            scan_lose(s, "${ …; }");
-        }
-        open_frame(s, FRAME_PARAM, 2);
-    } else if (next == '\'' && commands) {
-        dollar_single(s);
-    } else if (next == '[') {
-        scan_lose(s, "$[…]");
-        scan_copy(s, 2);
-    } else if (next == '\\' && peek(s, 2) == '\n') {
-        scan_lose(s, "a '$' and its name on two lines");
-        scan_copy(s, 1);
-    } else {
-        /* $# and $$ in one go: neither begins anything further */
-        bool pair =
-            next == '#' || (next == '$' && !expr_starts(s->text, s->limit, s->pos + 1, EXPR_OPEN) &&
-                            !expr_starts(s->text, s->limit, s->pos + 1, EXPR_ESCAPED));
-        scan_copy(s, pair ? 2 : 1);
-    }
-}
-
-/* ---- what the frames read
- * -------------------------------------------------------------------------------------
- */
-
-/* What all but '…' and comments have in common; false where c is nothing of it. */
-static bool common(struct scan *s, char c)
-{
-    switch (c) {
-    case '$':
-        dollar(s);
-        return true;
-    case '`':
-        backtick(s);
-        return true;
-    case '\\':
-        backslash(s);
-        return true;
-    default:
-        return false;
-    }
-}
-
-static void read_quoted(struct scan *s, char c)
-{
-    if (c == '"') {
-        scan_copy(s, 1);
-        scan_pop(s);
-    } else if (!common(s, c)) {
-        scan_copy(s, 1);
-    }
-}
-
-static void read_heredoc(struct scan *s, char c)
-{
-    if (!common(s, c)) {
-        scan_copy(s, 1);
-    }
-}
-
-/* "${x%"…"}": shells agree on where it ends only while nothing special stands in the inner quotes.
- */
-static void inner_quotes(struct scan *s)
-{
-    size_t end = s->pos + 1;
-    while (end < s->limit && strchr("\"'\\`{}()\n", s->text[end]) == NULL) {
-        end++;
-    }
-    if (end >= s->limit || s->text[end] != '"') {
-        scan_lose(s, "quotes inside \"${…}\"");
-        scan_copy(s, 1);
-        return;
-    }
-    scan_copy(s, end + 1 - s->pos);
-}
-
-static void read_param(struct scan *s, char c)
-{
-    if (c == '\'' && in_quotes(s)) {
-        scan_lose(s, "quotes inside \"${…}\"");
-        scan_copy(s, 1);
-    } else if (c == '\'') {
-        single_quoted(s);
-    } else if (c == '"' && in_quotes(s)) {
-        inner_quotes(s);
-    } else if (c == '"') {
-        open_frame(s, FRAME_QUOTED, 1);
-    } else if (c == '}') {
-        scan_copy(s, 1);
-        scan_pop(s);
-    } else if (!common(s, c)) {
-        scan_copy(s, 1);
-    }
-}
-
-static void read_arith(struct scan *s, char c)
-{
-    struct frame *f = scan_top(s);
-    if (c == '(') {
-        f->parens++;
-    } else if (c == ')' && f->parens > 0) {
-        f->parens--;
-    } else if (c == ')') {
-        if (peek(s, 1) != ')') { /* a subshell inside $( ) after all */
-            scan_lose(s, "'$((' that is not closed by '))'; write '$( ('");
-        }
-        scan_copy(s, 2);
-        scan_pop(s);
-        return;
-    } else if (c == '\'' || c == '"' || c == '\\' || c == '`') {
-        scan_lose(s, "quotes inside $((…))");
-    }
-    if (c != '$' || !common(s, c)) {
-        scan_copy(s, 1);
-    }
-}
-
-/* ---- commands
- * -------------------------------------------------------------------------------------------------
- */
-
-static void comment(struct scan *s)
-{
-    const char *end = memchr(s->text + s->pos, '\n', s->limit - s->pos);
-    scan_copy(s, end != NULL ? (size_t)(end - s->text) - s->pos : s->limit - s->pos);
-}
-
-static bool blank_or_end(char c)
-{
-    return c == '\0' || c == ' ' || c == '\t' || c == '\n';
-}
-
-/* A line joined inside a word could hide a reserved word or an operator. */
-static void command_backslash(struct scan *s)
-{
-    if (peek(s, 1) == '\n') {
-        char before = s->pos > 0 ? s->text[s->pos - 1] : '\0';
-        if (!blank_or_end(before) && !blank_or_end(peek(s, 2))) {
-            scan_lose(s, "a word that goes on behind a backslash at the end of a line");
-        }
-        scan_copy(s, 2);
-        return;
-    }
-    word_mixed(s);
-    backslash(s);
-}
-
-static void newline(struct scan *s)
-{
-    word_end(s);
-    scan_copy(s, 1);
-    struct frame *f = scan_top(s);
-    if (f->kind != FRAME_CASE || f->step == CASE_BODY) {
-        word_command_start(f);
-    }
-    doc_begin_all(s);
-}
-
-static void operator_char(struct scan *s, char c)
-{
-    word_end(s);
-    struct frame *f = scan_top(s);
-    char before = s->pos > 0 ? s->text[s->pos - 1] : '\0';
-    bool redirection = c != ';' && (before == '<' || before == '>');
-    char next = peek(s, 1);
-    if (f->kind == FRAME_CASE && f->step == CASE_BODY && c == ';' &&
-        (next == ';' || next == '&' || next == '|')) {
-        scan_copy(s, next == ';' && peek(s, 2) == '&' ? 3 : 2);
-        f->step = CASE_PATTERN;
-        f->pattern_start = true;
-        return;
-    }
-    if (f->kind == FRAME_CASE && f->step == CASE_PATTERN) {
-        f->pattern_start = false;
-    } else if (!redirection) {
-        word_command_start(f);
-    }
-    scan_copy(s, 1);
-}
-
-/* name() { … }: what follows is a command. a=() is a word. */
-static bool function_head(struct scan *s, struct frame *f)
-{
-    size_t at = s->pos + 1;
-    while (at < s->limit && (s->text[at] == ' ' || s->text[at] == '\t')) {
-        at++;
-    }
-    if (at >= s->limit || s->text[at] != ')' || s->text[s->pos - 1] == '=' || f->mixed ||
-        f->kind == FRAME_LIST || f->kind == FRAME_TEST) {
-        return false;
-    }
-    f->in_word = false;
-    scan_copy(s, at + 1 - s->pos);
-    word_command_start(f);
-    return true;
-}
-
-static void open_paren(struct scan *s)
-{
-    struct frame *f = scan_top(s);
-    if (f->kind == FRAME_CASE && f->step == CASE_PATTERN && f->pattern_start && !f->in_word) {
-        f->pattern_start = false;
-        scan_copy(s, 1);
-        return;
-    }
-    if (f->in_word && function_head(s, f)) {
-        return;
-    }
-    if (f->kind == FRAME_CASE && f->step != CASE_BODY && !f->in_word) {
-        scan_lose(s, "a '(' inside the head of a case");
-    }
-    bool list = f->in_word || f->kind == FRAME_LIST || f->kind == FRAME_TEST;
-    if (list) {
-        f->mixed = f->in_word;
-    }
-    bool twice = peek(s, 1) == '(';
-    scan_copy(s, 1);
-    f = scan_push(s, list ? FRAME_LIST : FRAME_PAREN);
-    if (f != NULL && !list) {
-        f->arithmetic = twice;
-    }
-}
-
-static void close_subst(struct scan *s)
-{
-    for (unsigned i = 0; i < s->doc_count; i++) {
-        if (s->docs[i].level == scan_level(s)) {
-            scan_lose(s, "a here-document that begins behind the end of its substitution");
-        }
-    }
-    scan_copy(s, 1);
-    scan_pop(s);
-}
-
-static void close_paren(struct scan *s)
-{
-    word_end(s);
-    struct frame *f = scan_top(s);
-    if (f->kind == FRAME_SUBST) {
-        close_subst(s);
-        return;
-    }
-    scan_copy(s, 1);
-    if (f->kind == FRAME_PAREN) {
-        scan_pop(s);
-        word_command_start(scan_top(s));
-    } else if (f->kind == FRAME_LIST) {
-        scan_pop(s);
-    } else if (f->kind == FRAME_CASE && f->step == CASE_PATTERN) {
-        f->step = CASE_BODY;
-        word_command_start(f);
-    } else {
-        scan_lose(s, "a ')' without its '('");
-    }
-}
-
-static void redirection(struct scan *s, char c)
-{
-    if (c == '<' && peek(s, 1) == '<' && scan_top(s)->kind != FRAME_LIST) {
-        doc_announce(s);
-        return;
-    }
-    if (peek(s, 1) == '(') { /* bash: a file name that stands for a command's output */
-        word_mixed(s);
-        open_frame(s, FRAME_SUBST, 2);
-        return;
-    }
-    if (c == '<' && peek(s, 1) == '\\') {
-        scan_lose(s, "a '<' before a backslash");
-    }
-    word_end(s);
-    scan_copy(s, 1);
-}
-
-static void read_commands(struct scan *s, char c)
-{
-    switch (c) {
-    case ' ':
-    case '\t':
-        word_end(s);
-        scan_copy(s, 1);
-        break;
-    case '\n':
-        newline(s);
-        break;
-    case '\'':
-        word_mixed(s);
-        single_quoted(s);
-        break;
-    case '"':
-        word_mixed(s);
-        open_frame(s, FRAME_QUOTED, 1);
-        break;
-    case '\\':
-        command_backslash(s);
-        break;
-    case ';':
-    case '&':
-    case '|':
-        operator_char(s, c);
-        break;
-    case '<':
-    case '>':
-        redirection(s, c);
-        break;
-    case '(':
-        open_paren(s);
-        break;
-    case ')':
-        close_paren(s);
-        break;
-    default:
-        if (c == '#' && !scan_top(s)->in_word) {
-            comment(s);
-        } else if (!common(s, c)) {
-            word_begin(s);
-            scan_copy(s, 1);
-        }
-        break;
-    }
-}
+/* ---- the scan */
 
 static void (*const readers[FRAME_COUNT])(struct scan *s, char c) = {
     [FRAME_TOP] = read_commands,   [FRAME_SUBST] = read_commands,  [FRAME_BACKTICK] = read_commands,
@@ -684,10 +236,6 @@ static void (*const readers[FRAME_COUNT])(struct scan *s, char c) = {
     [FRAME_TEST] = read_commands,  [FRAME_QUOTED] = read_quoted,   [FRAME_PARAM] = read_param,
     [FRAME_ARITH] = read_arith,    [FRAME_HEREDOC] = read_heredoc,
 };
-
-/* ---- the scan
- * -------------------------------------------------------------------------------------------------
- */
 
 /* The text of a frame with an end of its own is over. */
 static void end_bounded(struct scan *s)
@@ -716,11 +264,11 @@ static void step(struct scan *s)
         end_bounded(s);
     } else if (scan_sees(s, EXPR_ESCAPED)) {
         word_mixed(s);
-        escaped(s);
+        scan_escaped(s);
         scan_lose(s, "the text ${{, which is no shell syntax outside '…'");
     } else if (scan_sees(s, EXPR_OPEN)) {
         word_mixed(s);
-        expression(s, commands ? "\"" : "", commands ? "\"" : "");
+        scan_expression(s, commands ? "\"" : "", commands ? "\"" : "");
     } else {
         readers[scan_top(s)->kind](s, s->text[s->pos]);
     }

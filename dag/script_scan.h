@@ -1,5 +1,5 @@
 /*
- * script_scan.h - private to script_scan.c, script_word.c and script_doc.c: the state of a scan.
+ * script_scan.h - private to script_{scan,quote,command,word,doc}.c: the state of a scan.
  *
  * The scan copies the text to `out` and keeps a stack of frames: what the shell is inside of. An
  * expression becomes "${v}", ${v} or '"${v}"' by the frame it stands in. Where shells differ, or
@@ -12,7 +12,8 @@
  *   ARITH      $((…))  no expressions inside: a value would be evaluated
  *   HEREDOC    the body of an unquoted here-document
  *
- * '…', comments and `…` without expressions are passed over in one go.
+ * '…', comments and `…` without expressions are passed over in one go. The grammar is that of POSIX
+ * (Shell Command Language, 2.2 and 2.3) as dash, bash, busybox sh, mksh, ksh and zsh read it.
  */
 #ifndef DAG_SCRIPT_SCAN_H
 #define DAG_SCRIPT_SCAN_H
@@ -100,6 +101,26 @@ void scan_copy_plain(struct scan *s, size_t to, const char *message, const char 
 unsigned scan_level(const struct scan *s);
 bool scan_error(struct scan *s, size_t at, const char *hint, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
+
+char scan_peek(const struct scan *s, size_t ahead); /* NUL at the limit */
+/* Copies `width` bytes and pushes a frame. */
+void scan_open(struct scan *s, enum frame_kind kind, size_t width);
+/* The expression at s->pos becomes a variable between `open` and `close`. */
+void scan_expression(struct scan *s, const char *open, const char *close);
+void scan_escaped(struct scan *s); /* at $${{: the text ${{ itself */
+
+/* ---- script_quote.c: what is quoted or substituted */
+void scan_single_quoted(struct scan *s);
+void scan_backslash(struct scan *s); /* a backslash and what it escapes */
+/* $ ` \: what all but '…' and comments have in common; false where `c` is none of them. */
+bool scan_common(struct scan *s, char c);
+void read_quoted(struct scan *s, char c);
+void read_heredoc(struct scan *s, char c);
+void read_param(struct scan *s, char c);
+void read_arith(struct scan *s, char c);
+
+/* ---- script_command.c: words and operators of commands */
+void read_commands(struct scan *s, char c);
 
 /* ---- script_word.c */
 void word_begin(struct scan *s); /* a character of a word is next */

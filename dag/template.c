@@ -201,9 +201,7 @@ bool dag_tmpl_text(const struct dag_tmpl *tmpl, const struct dag_scope *scope, s
     return true;
 }
 
-/* ---- conditions
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- conditions */
 
 static bool only_blanks(const char *text, size_t from, size_t to)
 {

@@ -57,9 +57,7 @@ double value_double(const struct dag_value *value)
     return value->type == DAG_INT ? (double)value->u.integer : value->u.number;
 }
 
-/* ---- comparing
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- comparing */
 
 static int compare_int_double(int64_t i, double d)
 {
@@ -172,9 +170,7 @@ bool dag_value_equal(const struct dag_value *a, const struct dag_value *b)
     return equal(a, b, VALUE_DEPTH);
 }
 
-/* ---- printing
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- printing */
 
 /* JSON tells 3 from 3.0 so that a value reads back with its type. */
 static void add_number(double number, bool json, struct buf *ret)

@@ -564,11 +564,11 @@ static bool try_random(void)
 {
     AUTO_ARENA struct arena a = ARENA_INIT;
     AUTO_DIAGS struct diags diags;
+    diags_init(&diags, "x");
     AUTO_BUF struct buf source = BUF_INIT(10000);
     if (random_script(&source) == 0) {
         return false;
     }
-    diags_init(&diags, "x");
     struct expr_source src = world_source(buf_str(&source));
     struct dag_script *script = expr_script(&a, &src, &world, true, &diags);
     if (script == NULL) {

@@ -35,7 +35,6 @@ struct builder {
     const struct node_source *src;
     struct diags *diags;
     yaml_parser_t yaml;
-    bool ascii;         /* code points are bytes */
     size_t index, byte; /* the same place in code points and in bytes */
     struct dag_node *stack;
     size_t count, cap;
@@ -52,7 +51,7 @@ struct builder {
 static uint32_t byte_at(struct builder *b, size_t index)
 {
     const char *text = b->src->text;
-    if (b->ascii) {
+    if (b->src->ascii) {
         return (uint32_t)(index < b->src->len ? index : b->src->len);
     }
     while (b->index < index && b->byte < b->src->len) {
@@ -403,7 +402,6 @@ bool node_parse(struct arena *a, const struct node_source *src, struct diags *di
                 struct dag_node *ret)
 {
     struct builder b = {.arena = a, .src = src, .diags = diags};
-    b.ascii = text_utf8_count(src->text, src->len) == src->len;
     if (!yaml_parser_initialize(&b.yaml)) {
         return diag_add(diags, DIAG_ERROR, "yaml", (struct diag_pos){0, 0}, 1, NULL,
                         "out of memory for the YAML parser");

@@ -45,6 +45,7 @@ struct node_entry {
 struct node_source {
     const char *text;
     size_t len;
+    bool ascii; /* set by node_check_text(): code points are bytes */
 };
 
 /* Skips a byte order mark and checks that the text is UTF-8 without characters that YAML forbids

@@ -6,26 +6,21 @@
  */
 #include "base/mem.h"
 #include "base/text.h"
+#include "dag/name_index.h"
 #include "dag/node_build.h"
 
 #include <string.h>
-#include <uthash.h>
 
 #define SMALL 16     /* entries that are searched by comparing */
 #define KEY_MAX 1024 /* bytes; keys stand in messages */
-
-struct seen {
-    const struct dag_node *key;
-    UT_hash_handle hh;
-};
 
 struct maker {
     struct arena *arena;
     struct diags *diags;
     struct node_entry *entries;
     size_t count;
-    struct seen *slots; /* room for all entries; NULL while the mapping is small */
-    struct seen *seen;  /* the hash over the slots in use */
+    bool large;
+    struct name_index index; /* of a large mapping: keys to entries */
 };
 
 static bool is_merge(const struct dag_node *key)
@@ -35,10 +30,9 @@ static bool is_merge(const struct dag_node *key)
 
 static const struct dag_node *find_key(const struct maker *m, const struct dag_node *key)
 {
-    if (m->slots != NULL) {
-        struct seen *found = NULL;
-        HASH_FIND(hh, m->seen, key->u.text, key->count, found);
-        return found != NULL ? found->key : NULL;
+    uint32_t at = 0;
+    if (m->large) {
+        return name_index_get(&m->index, key->u.text, &at) ? &m->entries[at].key : NULL;
     }
     for (size_t i = 0; i < m->count; i++) {
         const struct dag_node *other = &m->entries[i].key;
@@ -53,10 +47,8 @@ static void add_entry(struct maker *m, const struct dag_node *key, const struct 
 {
     struct node_entry *entry = &m->entries[m->count];
     *entry = (struct node_entry){*key, *value};
-    if (m->slots != NULL) {
-        struct seen *slot = &m->slots[m->count];
-        slot->key = &entry->key;
-        HASH_ADD_KEYPTR(hh, m->seen, entry->key.u.text, entry->key.count, slot);
+    if (m->large) {
+        (void)name_index_add(&m->index, entry->key.u.text, (uint32_t)m->count, NULL);
     }
     m->count++;
 }
@@ -178,10 +170,9 @@ bool node_build_map(struct arena *a, const struct dag_node *pairs, size_t count,
         return true;
     }
     m.entries = arena_array(a, room, sizeof *m.entries);
-    m.slots = room > SMALL ? mem_array(room, sizeof *m.slots) : NULL;
+    m.large = room > SMALL;
     bool ok = add_all(&m, pairs, count);
-    HASH_CLEAR(hh, m.seen);
-    free(m.slots);
+    name_index_done(&m.index);
     map->u.entries = m.entries;
     map->count = (uint32_t)m.count;
     return ok;

@@ -72,12 +72,8 @@ static bool check_wide(const struct node_source *src, size_t at, struct diags *d
     return true;
 }
 
-bool node_check_text(struct node_source *src, struct diags *diags)
+static bool check_wide_text(const struct node_source *src, struct diags *diags)
 {
-    if (src->len >= 3 && memcmp(src->text, "\xef\xbb\xbf", 3) == 0) {
-        src->text += 3;
-        src->len -= 3;
-    }
     size_t bad = text_utf8_valid(src->text, src->len);
     if (bad < src->len) {
         return diag_add(diags, DIAG_ERROR, "encoding", place_of(src, bad), 1,
@@ -85,19 +81,36 @@ bool node_check_text(struct node_source *src, struct diags *diags)
                         (unsigned char)src->text[bad]);
     }
     for (size_t i = 0; i < src->len; i++) {
-        unsigned char c = (unsigned char)src->text[i];
-        if (c >= 0x20 && c < 0x7f) {
-            continue;
-        }
-        bool line_end = c == '\n' || (c == '\r' && i + 1 < src->len && src->text[i + 1] == '\n');
-        if (line_end || c == '\t' || (c & 0xc0U) == 0x80U) {
-            continue;
-        }
-        if (c < 0x80 ? !bad_character(src, i, diags) : !check_wide(src, i, diags)) {
+        if (((unsigned char)src->text[i] & 0xc0U) == 0xc0U && !check_wide(src, i, diags)) {
             return false;
         }
     }
     return true;
+}
+
+bool node_check_text(struct node_source *src, struct diags *diags)
+{
+    if (src->len >= 3 && memcmp(src->text, "\xef\xbb\xbf", 3) == 0) {
+        src->text += 3;
+        src->len -= 3;
+    }
+    if (src->len > 0 && (unsigned char)src->text[0] >= 0x80 && !check_wide_text(src, diags)) {
+        return false; /* UTF-16 with its mark is a wrong encoding, not a file full of NULs */
+    }
+    unsigned char any = 0;
+    for (size_t i = 0; i < src->len; i++) {
+        unsigned char c = (unsigned char)src->text[i];
+        any |= c;
+        if ((c >= 0x20 && c != 0x7f) || c == '\n' || c == '\t') {
+            continue;
+        }
+        if ((c != '\r' || i + 1 == src->len || src->text[i + 1] != '\n') &&
+            !bad_character(src, i, diags)) {
+            return false;
+        }
+    }
+    src->ascii = any < 0x80;
+    return src->ascii || check_wide_text(src, diags);
 }
 
 /* libyaml's sentences and ours. `problem` is the beginning of its sentence. */

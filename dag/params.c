@@ -44,7 +44,7 @@ static bool unknown_param(struct bind *b, const char *name, struct diag_pos pos,
 static bool parse_text(struct bind *b, const char *text, size_t len, struct diags *diags,
                        struct dag_node *ret)
 {
-    struct node_source src = {text, len};
+    struct node_source src = {.text = text, .len = len};
     size_t errors = diags->errors;
     return node_check_text(&src, diags) && node_parse(b->arena, &src, diags, ret) &&
            diags->errors == errors;
@@ -172,11 +172,10 @@ static void bind_text(struct bind *b, size_t at, const char *text)
 static struct bind bind_begin(const struct dag_pipeline *p, struct arena *a, struct diags *diags)
 {
     struct bind b = {.p = p, .arena = a, .diags = diags};
-    name_index_init(&b.index, a);
     b.sources = arena_array(a, p->param_count + 1, sizeof *b.sources);
     b.values = arena_array(a, p->param_count + 1, sizeof *b.values);
     for (uint32_t i = 0; i < p->param_count; i++) {
-        (void)name_index_add(&b.index, p->params[i].name, i);
+        (void)name_index_add(&b.index, p->params[i].name, i, NULL);
     }
     return b;
 }

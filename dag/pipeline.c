@@ -141,17 +141,14 @@ struct dag_pipeline *dag_parse(const char *file, const char *text, size_t len, s
     struct reader r = {
         .arena = &loaded->p.arena,
         .p = &loaded->p,
-        .src = {loaded->p.text, len},
+        .src = {.text = loaded->p.text, .len = len},
         .diags = diags,
         .base = step_built_in(),
         .step = NO_STEP,
         .suggestions = 2000000,
     };
-    name_index_init(&r.params, r.arena);
-    name_index_init(&r.main.index, r.arena);
     (void)read_document(&r, loaded);
     loaded->steps = r.main.index;
-    loaded->steps.arena = &loaded->p.arena;
     loaded->p.text = r.src.text; /* behind a byte order mark */
     loaded->p.text_len = r.src.len;
     reader_done(&r);

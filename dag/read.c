@@ -417,29 +417,36 @@ static void read_entry(struct reader *r, const struct schema_entry *e, void *tar
 
 /* ---- a mapping of a kind */
 
+static void add_choices(struct buf *b, const struct schema_kind *kind)
+{
+    for (size_t i = 0; i < kind->choices; i++) {
+        const char *join = i == 0 ? "" : i + 1 == kind->choices ? " or " : ", ";
+        buf_addf(b, "%s`%s`", join, kind->rows[i].key);
+    }
+}
+
 static void check_choices(struct reader *r, const struct schema_kind *kind,
                           const struct dag_node *node, const struct node_entry *const *found)
 {
-    AUTO_BUF struct buf names = BUF_INIT(2000);
     const struct node_entry *first = NULL;
-    for (size_t i = 0; i < kind->choices; i++) {
-        const char *join = i == 0 ? "" : i + 1 == kind->choices ? " or " : ", ";
-        buf_addf(&names, "%s`%s`", join, kind->rows[i].key);
-    }
     for (size_t i = 0; i < kind->choices; i++) {
         if (found[i] == NULL) {
             continue;
         }
-        if (first != NULL) {
-            diag_add(r->diags, DIAG_ERROR, "conflict", node_pos(&found[i]->key),
-                     node_width(&found[i]->key), "Keep one of them.",
-                     "`%s` beside `%s`: %s has exactly one of %s", found[i]->key.u.text,
-                     first->key.u.text, kind->title, buf_str(&names));
-        } else {
+        if (first == NULL) {
             first = found[i];
+            continue;
         }
+        AUTO_BUF struct buf names = BUF_INIT(2000);
+        add_choices(&names, kind);
+        diag_add(r->diags, DIAG_ERROR, "conflict", node_pos(&found[i]->key),
+                 node_width(&found[i]->key), "Keep one of them.",
+                 "`%s` beside `%s`: %s has exactly one of %s", found[i]->key.u.text,
+                 first->key.u.text, kind->title, buf_str(&names));
     }
     if (first == NULL) {
+        AUTO_BUF struct buf names = BUF_INIT(2000);
+        add_choices(&names, kind);
         diag_add(r->diags, DIAG_ERROR, "missing-key", node_pos(node), 1, NULL, "%s needs %s%s",
                  kind->title, kind->choices > 1 ? "one of " : "", buf_str(&names));
     }
@@ -459,7 +466,8 @@ static void check_required(struct reader *r, const struct schema_kind *kind,
 void read_map(struct reader *r, const struct schema_kind *kind, const struct dag_node *node,
               void *target)
 {
-    const struct node_entry *found[SCHEMA_MAX_ROWS] = {NULL};
+    const struct node_entry *found[SCHEMA_MAX_ROWS]; /* by row */
+    memset(found, 0, kind->count * sizeof *found);
     for (size_t i = 0; i < node->count; i++) {
         const struct node_entry *entry = &node->u.entries[i];
         const struct schema_row *row = schema_find(kind, entry->key.u.text);

@@ -247,24 +247,23 @@ void read_params(struct reader *r, const struct schema_entry *e, void *target)
 {
     struct dag_pipeline *p = target;
     const struct dag_node *map = e->value;
-    struct name_index upper;
+    struct name_index upper = {0};
     if (map->count > DAG_LIMIT_VARIABLES) {
         diag_add(r->diags, DIAG_ERROR, "too-large", node_pos(map), 1, NULL,
                  "`params` has more than %d parameters", DAG_LIMIT_VARIABLES);
         return;
     }
     struct dag_param *params = arena_array(r->arena, map->count, sizeof *params);
-    name_index_init(&upper, r->arena);
     for (uint32_t i = 0; i < map->count; i++) {
         const struct node_entry *entry = &map->u.entries[i];
         struct dag_param *param = &params[i];
         *param = (struct dag_param){
             .name = entry->key.u.text, .pos = node_pos(&entry->key), .required = true};
-        (void)name_index_add(&r->params, param->name, i);
+        (void)name_index_add(&r->params, param->name, i, NULL);
         if (!read_name(r, e->row->names, &entry->key, e->key->u.text)) {
             continue;
         }
-        if (!name_index_add(&upper, upper_case(r->arena, param->name), i)) {
+        if (!name_index_add(&upper, upper_case(r->arena, param->name), i, NULL)) {
             diag_add(r->diags, DIAG_ERROR, "bad-name", param->pos, node_width(&entry->key), NULL,
                      "`%s` differs from another parameter only in case: both would be "
                      "ORCH_PARAM_%s",

@@ -242,8 +242,7 @@ void read_outputs(struct reader *r, const struct schema_entry *e, void *target)
 {
     struct dag_step *step = target;
     struct dag_output *outputs = arena_array(r->arena, e->value->count, sizeof *outputs);
-    struct name_index paths;
-    name_index_init(&paths, r->arena);
+    struct name_index paths = {0};
     for (size_t i = 0; i < e->value->count; i++) {
         const struct node_entry *entry = &e->value->u.entries[i];
         struct schema_entry item = {e->row->item, &entry->key, &entry->value};
@@ -261,7 +260,7 @@ void read_outputs(struct reader *r, const struct schema_entry *e, void *target)
             out->path = entry->value.u.text;
         }
         if (out->path != NULL && format_path(out->path, r->arena, &out->path) &&
-            !name_index_add(&paths, out->path, 0)) {
+            !name_index_add(&paths, out->path, 0, NULL)) {
             diag_add(r->diags, DIAG_ERROR, "conflict", node_pos(&entry->value),
                      node_width(&entry->value), "Read the one output in both places.",
                      "the output `%s` has the path of another one: %s", out->name, out->path);
@@ -373,7 +372,6 @@ void read_block(struct reader *r, const struct schema_entry *e, struct block *bl
 {
     const struct dag_node *map = e->value;
     block->what = e->key->u.text;
-    name_index_init(&block->index, r->arena);
     if (map->count > LIMIT_STEPS) {
         diag_add(r->diags, DIAG_ERROR, "too-large", node_pos(map), 1, NULL,
                  "`%s` has more than %d steps", e->key->u.text, LIMIT_STEPS);
@@ -394,7 +392,7 @@ void read_block(struct reader *r, const struct schema_entry *e, struct block *bl
         r->step = i;
         block->drafts[i].key = &entry->key;
         memset(r->marks, 0, sizeof r->marks);
-        (void)name_index_add(&block->index, step->name, i); /* keys are unique */
+        (void)name_index_add(&block->index, step->name, i, NULL); /* keys are unique */
         if (read_name(r, e->row->names, &entry->key, e->key->u.text) && read_shape(r, &item)) {
             read_map(r, &schema_step, &entry->value, step);
         }

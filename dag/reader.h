@@ -10,6 +10,7 @@
 
 #include "dag/dag.h"
 #include "dag/expr.h"
+#include "dag/name_index.h"
 #include "dag/node.h"
 #include "dag/schema.h"
 
@@ -18,17 +19,6 @@
 #define NO_STEP UINT32_MAX
 #define DAG_LIMIT_EXPRESSIONS 2000000 /* texts that may hold ${{ }}, aliases expanded */
 #define DAG_LIMIT_VARIABLES 1000      /* names in one env:, and params of a pipeline */
-
-/* Names to numbers. Borrows the names; done frees the buckets, the items live in the arena. */
-struct name_item;
-struct name_index {
-    struct arena *arena;
-    struct name_item *head;
-};
-void name_index_init(struct name_index *index, struct arena *arena);
-void name_index_done(struct name_index *index);
-bool name_index_add(struct name_index *index, const char *name, uint32_t value); /* false: exists */
-bool name_index_get(const struct name_index *index, const char *name, uint32_t *ret);
 
 /* What the later passes need of a step beside struct dag_step. */
 struct draft {

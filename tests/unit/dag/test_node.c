@@ -24,7 +24,7 @@ struct doc {
 
 static struct doc read_doc(const char *text, size_t len)
 {
-    struct doc d = {.arena = ARENA_INIT, .src = {text, len}};
+    struct doc d = {.arena = ARENA_INIT, .src = {.text = text, .len = len}};
     diags_init(&d.diags, "t");
     d.ok = node_check_text(&d.src, &d.diags) && node_parse(&d.arena, &d.src, &d.diags, &d.root);
     return d;

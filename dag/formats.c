@@ -18,7 +18,7 @@
 
 #define NAME_MAX_BYTES 128
 #define REGEX_MAX_BYTES 1000
-#define REGEX_MAX_SIZE 20000 /* atoms after counted repeats are written out */
+#define REGEX_MAX_SIZE 700 /* atoms, counted repeats written out: regcomp() takes their square */
 
 /* ---- amounts */
 
@@ -434,7 +434,7 @@ static bool regex_bounded(const char *text, const char **ret_hint)
         } else if (*at == '{') {
             if (!repeat_atom(&s, &at)) {
                 *ret_hint = "Counted repeats must be well-formed, and must not multiply to more "
-                            "than 20000.";
+                            "than 700 characters.";
                 return false;
             }
         } else {

@@ -123,7 +123,11 @@ static void add_list(struct buf *b, const struct schema_row *row)
 {
     buf_adds(b, "{\"type\":\"array\",\"items\":");
     add_items(b, row);
-    buf_addf(b, "%s}", row->flags & ROW_SOME ? ",\"minItems\":1" : "");
+    buf_adds(b, row->flags & ROW_SOME ? ",\"minItems\":1" : "");
+    if (row->most > 0) {
+        buf_addf(b, ",\"maxItems\":%u", row->most);
+    }
+    buf_addc(b, '}');
 }
 
 static void add_named(struct buf *b, const struct schema_row *row)
@@ -132,7 +136,11 @@ static void add_named(struct buf *b, const struct schema_row *row)
     add_string(b, "pattern", row->names->pattern);
     buf_adds(b, "},\"additionalProperties\":");
     add_items(b, row);
-    buf_addf(b, "%s}", row->flags & ROW_SOME ? ",\"minProperties\":1" : "");
+    buf_adds(b, row->flags & ROW_SOME ? ",\"minProperties\":1" : "");
+    if (row->most > 0) {
+        buf_addf(b, ",\"maxProperties\":%u", row->most);
+    }
+    buf_addc(b, '}');
 }
 
 static void add_row(struct buf *b, const struct schema_row *row)

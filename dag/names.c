@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define FEW_NEEDS 32 /* so many are compared one by one */
+
 /* A reference while it is resolved. */
 struct look {
     struct reader *r;
@@ -368,7 +370,8 @@ static bool look_steps(struct look *l)
         return diag_add(r->diags, DIAG_ERROR, "not-needed", l->pos, l->width, NULL,
                         "the step `%s` reads itself", step->name);
     }
-    if (!needs_directly(&block->steps[l->late->step], l->ref->step)) {
+    const struct dag_step *reading = &block->steps[l->late->step];
+    if (reading->need_count > FEW_NEEDS || !needs_directly(reading, l->ref->step)) {
         ask_reach(l);
     }
     return true;

@@ -388,6 +388,11 @@ bool read_shape(struct reader *r, const struct schema_entry *e)
         }
         return wrong(r, e, "type", hint);
     }
+    if (value->kind != NODE_SCALAR && e->row->most > 0 && value->count > e->row->most) {
+        return diag_add(r->diags, DIAG_ERROR, "too-large", node_pos(value), 1, NULL,
+                        "`%s` has %u entries; at most %u are allowed", e->key->u.text, value->count,
+                        e->row->most);
+    }
     if (value->kind != NODE_SCALAR && value->count == 0 && (e->row->flags & ROW_SOME)) {
         return diag_add(r->diags, DIAG_ERROR, "no-value", node_pos(value), 2, NULL,
                         "`%s` must not be empty", e->key->u.text);

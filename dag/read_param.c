@@ -18,11 +18,16 @@ bool param_fit(const struct dag_param *param, struct dag_value *value)
     return value->type == param->type;
 }
 
+#define MATCHED_MAX 16384 /* bytes; regexec() may take minutes for more */
+
 static bool matches(const char *pattern, const char *text)
 {
     regex_t compiled;
     regmatch_t match;
     AUTO_FREE char *whole = mem_printf("^(%s)$", pattern);
+    if (strlen(text) > MATCHED_MAX) {
+        return false;
+    }
     if (regcomp(&compiled, whole, REG_EXTENDED) != 0) {
         return false; /* cannot be: it was compiled when the file was read */
     }
@@ -248,11 +253,6 @@ void read_params(struct reader *r, const struct schema_entry *e, void *target)
     struct dag_pipeline *p = target;
     const struct dag_node *map = e->value;
     struct name_index upper = {0};
-    if (map->count > DAG_LIMIT_VARIABLES) {
-        diag_add(r->diags, DIAG_ERROR, "too-large", node_pos(map), 1, NULL,
-                 "`params` has more than %d parameters", DAG_LIMIT_VARIABLES);
-        return;
-    }
     struct dag_param *params = arena_array(r->arena, map->count, sizeof *params);
     for (uint32_t i = 0; i < map->count; i++) {
         const struct node_entry *entry = &map->u.entries[i];

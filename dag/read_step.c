@@ -188,11 +188,6 @@ void read_env(struct reader *r, const struct schema_entry *e, void *target)
 {
     struct dag_step *step = target == r->p ? &r->base : target;
     const struct dag_node *map = e->value;
-    if (map->count > DAG_LIMIT_VARIABLES) {
-        diag_add(r->diags, DIAG_ERROR, "too-large", node_pos(map), 1, NULL,
-                 "`env` has more than %d variables", DAG_LIMIT_VARIABLES);
-        return;
-    }
     struct dag_pair *env = arena_array(r->arena, step->env_count + map->count, sizeof *env);
     size_t inherited = step->env_count;
     size_t count = inherited;

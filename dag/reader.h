@@ -18,7 +18,6 @@
 
 #define NO_STEP UINT32_MAX
 #define DAG_LIMIT_EXPRESSIONS 2000000 /* texts that may hold ${{ }}, aliases expanded */
-#define DAG_LIMIT_VARIABLES 1000      /* names in one env:, and params of a pipeline */
 
 /* What the later passes need of a step beside struct dag_step. */
 struct draft {

@@ -121,6 +121,7 @@ struct schema_row {
     const struct schema_row *item;
     const struct schema_names *names;
     double min, max; /* of a number; both 0 = any */
+    unsigned most;   /* entries of a list or mapping that is searched by name; 0 = any */
     /* Where the value goes: offset of the member in the struct of the kind. The member's type
      * follows from `takes`: TEXT and FORMAT const char * (or int64_t), TMPL const struct dag_tmpl
      * *, EXPR const struct dag_expr *, BOOL bool, INT int64_t, NUM double, WORD an enum, MAP the

@@ -8,6 +8,7 @@
 #include "dag/script.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -37,17 +38,31 @@ static bool add_env(const char *name, const struct buf *value, struct arena *a,
     return true;
 }
 
+/* Some shells evaluate operands of -eq and the like as arithmetic, which can run commands. */
+static bool is_number(const char *text)
+{
+    int64_t integer;
+    double number;
+    return text_int(text, &integer) || text_double(text, &number);
+}
+
 /* Evaluates expression `index` to an assignment in `out` or a variable in `vars`. */
 static bool add_var(const struct dag_script *script, size_t index, const struct dag_scope *scope,
                     struct arena *a, struct buf *out, struct dag_entry *vars, size_t *var_count,
                     struct err *err)
 {
-    const struct dag_expr *expr = script->exprs[index];
+    const struct dag_expr *expr = script->vars[index].expr;
     AUTO_ARENA struct arena scratch = ARENA_INIT;
     AUTO_BUF struct buf text = BUF_INIT(LIMIT_VALUE);
     struct dag_value value;
     if (!dag_expr_eval(expr, scope, &scratch, &value, err) || !dag_value_text(&value, &text, err)) {
         return false;
+    }
+    if (script->vars[index].numeric && !is_number(buf_str(&text))) {
+        return err_set(err, ERR_INVALID,
+                       "${{ %.120s }}: the shell compares or calculates with it, so it must be a "
+                       "number, but it is '%.60s'",
+                       expr->source, expr->secret ? "(hidden)" : buf_str(&text));
     }
     char name[32];
     snprintf(name, sizeof name, SCRIPT_VAR "%zu", index + 1);

@@ -10,12 +10,18 @@
 #define SCRIPT_VAR "ORCH_X"        /* ORCH_X1, ORCH_X2, ... */
 #define SCRIPT_ENV_MAX (127 << 10) /* Linux takes at most 128 KiB for one variable */
 
+struct script_var {
+    const struct dag_expr *expr;
+    bool numeric;   /* the shell would evaluate it: anything but a number is an error */
+    unsigned owner; /* while scanning: the depth of the commands it stands in */
+};
+
 struct dag_script {
     const char *source;
     const char *head; /* a first line "#!…" with its newline, or "" */
     const char *body; /* with ${ORCH_Xn} in place of the expressions */
     size_t body_len;
-    const struct dag_expr **exprs; /* ORCH_X1 is the first */
+    const struct script_var *vars; /* ORCH_X1 is the first */
     size_t count;
 };
 

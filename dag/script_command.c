@@ -140,8 +140,18 @@ static void close_paren(struct scan *s)
     }
 }
 
+/* 2>file: the number is no word. */
+static void drop_io_number(struct scan *s)
+{
+    struct frame *f = scan_top(s);
+    if (f->in_word && strspn(s->text + f->word, "0123456789") == s->pos - f->word) {
+        f->in_word = false;
+    }
+}
+
 static void redirection(struct scan *s, char c)
 {
+    drop_io_number(s);
     if (c == '<' && scan_peek(s, 1) == '<' && scan_top(s)->kind != FRAME_LIST) {
         doc_announce(s);
         return;
@@ -156,6 +166,7 @@ static void redirection(struct scan *s, char c)
     }
     word_end(s);
     scan_copy(s, 1);
+    scan_top(s)->target = true;
 }
 
 void read_commands(struct scan *s, char c)

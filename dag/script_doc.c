@@ -48,6 +48,7 @@ void doc_announce(struct scan *s)
     word_end(s);
     if (scan_sees(s, "<<<")) {
         scan_copy(s, 3);
+        scan_top(s)->target = true;
         return;
     }
     struct doc doc = {.level = scan_level(s), .code = scan_top(s)->shell == 1};

@@ -12,9 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const use_env = "put it into env: (env: {X: ${{ … }}}) and write \"$X\", or set "
-                                   "a variable on a line before: x=${{ … }}";
-
 /* ---- frames */
 
 struct frame *scan_top(struct scan *s)
@@ -43,7 +40,7 @@ struct frame *scan_push(struct scan *s, enum frame_kind kind)
         return NULL;
     }
     struct frame *f = &s->stack[s->depth++];
-    *f = (struct frame){.kind = kind, .end = SIZE_MAX, .expr_at = SIZE_MAX};
+    *f = (struct frame){.kind = kind, .end = SIZE_MAX};
     word_command_start(f);
     return f;
 }
@@ -121,11 +118,21 @@ static const struct {
                      "calculate in the expression: ${{ params.n + 1 }}"},
 };
 
+/* The commands that the top frame belongs to. */
+static unsigned owner(const struct scan *s)
+{
+    unsigned i = s->depth - 1;
+    while (i > 0 && !scan_is_commands(s->stack[i].kind)) {
+        i--;
+    }
+    return i;
+}
+
 static bool context_fine(struct scan *s)
 {
     if (s->lost != NULL) {
         struct diag_pos pos = s->src->pos(s->src->arg, s->lost_at);
-        return scan_error(s, s->pos, use_env,
+        return scan_error(s, s->pos, SCRIPT_USE_ENV,
                           "the quoting here cannot be known because of %s in line %u", s->lost,
                           pos.line);
     }
@@ -149,21 +156,9 @@ static bool context_fine(struct scan *s)
         if (!scan_is_commands(f->kind)) {
             continue;
         }
-        if (f->runs != NULL) {
-            return scan_error(s, s->pos, use_env,
-                              "'%s' runs its arguments: a value would become code", f->runs);
+        if (!risk_allows(s, f, i == owner(s))) {
+            return false;
         }
-        if (f->shell == 2) {
-            return scan_error(s, s->pos,
-                              "hand it over as an argument: sh -c 'echo \"$1\"' sh ${{ … }}",
-                              "the word behind -c is run by a shell: a value would become code");
-        }
-        if (word_is_subscript(s, f)) {
-            return scan_error(s, s->pos, "set a variable on a line before and check it there",
-                              "bash evaluates what stands in […] behind a name: a value would "
-                              "become code");
-        }
-        f->expr_at = f->expr_at == SIZE_MAX ? s->pos : f->expr_at;
     }
     return true;
 }
@@ -172,9 +167,9 @@ static void keep_expr(struct scan *s, const struct dag_expr *expr)
 {
     if (s->count == s->cap) {
         s->cap = s->cap == 0 ? 8 : s->cap * 2;
-        s->exprs = mem_grow(s->exprs, s->cap, sizeof *s->exprs);
+        s->vars = mem_grow(s->vars, s->cap, sizeof *s->vars);
     }
-    s->exprs[s->count++] = expr;
+    s->vars[s->count++] = (struct script_var){.expr = expr, .owner = owner(s)};
 }
 
 /* Where the expression at s->pos ends; false after an error, with everything passed over. */
@@ -341,13 +336,14 @@ struct dag_script *expr_script(struct arena *a, const struct expr_source *src,
     ret->body = arena_strndup(a, buf_str(&s->out), s->out.len);
     ret->body_len = s->out.len;
     cut_head(ret, a);
-    ret->exprs = arena_array(a, s->count, sizeof *ret->exprs);
+    struct script_var *vars = arena_array(a, s->count, sizeof *vars);
     if (s->count > 0) {
-        memcpy(ret->exprs, s->exprs, s->count * sizeof *s->exprs);
+        memcpy(vars, s->vars, s->count * sizeof *vars);
     }
+    ret->vars = vars;
     ret->count = s->count;
     bool failed = s->failed || s->out.full;
     buf_done(&s->out);
-    mem_free_ptr(&s->exprs);
+    mem_free_ptr(&s->vars);
     return failed ? NULL : ret;
 }

@@ -1,5 +1,5 @@
 /*
- * script_scan.h - private to script_{scan,quote,command,word,doc}.c: the state of a scan.
+ * script_scan.h - private to script_{scan,quote,command,word,risk,doc}.c: the state of a scan.
  *
  * The scan copies the text to `out` and keeps a stack of frames: what the shell is inside of. An
  * expression becomes "${v}", ${v} or '"${v}"' by the frame it stands in. Where shells differ, or
@@ -21,7 +21,10 @@
 #include "dag/script.h"
 
 #define SCRIPT_DEPTH LIMIT_EXPR_DEPTH /* frames */
-#define SCRIPT_DOCS 16                /* here-documents announced on one line */
+#define SCRIPT_USE_ENV                                                                               \
+    "put it into env: (env: {X: ${{ … }}}) and write \"$X\", or set a variable on a line before: " \
+    "x=${{ … }}"
+#define SCRIPT_DOCS 16 /* here-documents announced on one line */
 
 enum frame_kind {
     FRAME_TOP,
@@ -40,25 +43,42 @@ enum frame_kind {
 
 enum case_step { CASE_WORD, CASE_IN, CASE_PATTERN, CASE_BODY };
 
+/* What is evaluated although it is quoted. */
+enum risk {
+    RISK_NONE,
+    RISK_CODE,     /* arguments are commands or arithmetic */
+    RISK_NAMES,    /* arguments are names of variables, where bash and ksh evaluate a[…] */
+    RISK_DECLARES, /* the same, and options can make later assignments arithmetic */
+    RISK_TEST,     /* operands of -eq and its kin are arithmetic in [[ and in ksh */
+    RISK_NUMBER,   /* arguments are arithmetic in ksh */
+    RISK_PRINTF    /* -v NAME */
+};
+
 struct frame {
     enum frame_kind kind;
     size_t end; /* BACKTICK, HEREDOC: where it ends, whatever is open inside */
     enum case_step step;
     bool pattern_start; /* CASE: `esac` or '(' may stand here */
-    bool arithmetic;    /* PAREN: opened by ((; TEST: holds -eq or its kin */
+    bool arithmetic;    /* PAREN: opened by (( */
     bool data_is_code;  /* HEREDOC: read by a shell */
     unsigned parens;    /* ARITH */
-    size_t expr_at;     /* TEST: an expression inside; SIZE_MAX = none */
 
     /* words of a COMMANDS frame */
     bool in_word;
-    bool mixed;       /* the word holds quotes or expansions: no keyword */
-    size_t word;      /* where it begins */
-    bool command;     /* the next word may be a reserved one */
-    bool name;        /* the next word may be the name of the command */
-    bool skip;        /* the next word is the name of a function */
-    const char *runs; /* eval and its kin: arguments are code; NULL = no */
-    int shell;        /* 1: a shell's name was seen, 2: and -c: the next word is code */
+    bool mixed;   /* the word holds quotes or expansions: no keyword */
+    size_t word;  /* where it begins */
+    bool command; /* the next word may be a reserved one */
+    bool name;    /* the next word may be the name of the command */
+    bool skip;    /* the next word is the name of a function */
+
+    /* what the command makes of its words (script_risk.c) */
+    enum risk risk;
+    const char *command_name; /* of a command with a risk */
+    int shell;                /* 1: a shell's name was seen, 2: and -c: the next word is code */
+    bool target;              /* the word belongs to a redirection */
+    bool numeric;             /* the next word is evaluated as a number */
+    bool variable;            /* the next word is the name of a variable */
+    size_t before, within;    /* first expressions of the word before and of this one */
 };
 
 struct doc {
@@ -76,7 +96,7 @@ struct scan {
     size_t len, pos;
     size_t limit; /* the end of the innermost frame that has one, or len */
     struct buf out;
-    const struct dag_expr **exprs; /* owned */
+    struct script_var *vars; /* owned */
     size_t count, cap;
     struct frame stack[SCRIPT_DEPTH];
     unsigned depth; /* frames */
@@ -127,7 +147,15 @@ void word_begin(struct scan *s); /* a character of a word is next */
 void word_mixed(struct scan *s); /* a quote or an expansion is next */
 void word_end(struct scan *s);   /* something that ends a word is next */
 void word_command_start(struct frame *f);
-bool word_is_subscript(const struct scan *s, const struct frame *f);
+
+/* ---- script_risk.c */
+void risk_command_start(struct frame *f);
+/* A word of a command ended: its name, or another one. */
+void risk_name(struct scan *s, struct frame *f, const char *text, size_t len);
+void risk_word(struct scan *s, struct frame *f, const char *text, size_t len);
+/* Whether an expression may stand at s->pos, as far as the commands of this frame go; adds an
+ * error where not. `own` = no other commands stand between. */
+bool risk_allows(struct scan *s, const struct frame *f, bool own);
 
 /* ---- script_doc.c */
 void doc_announce(struct scan *s);  /* at << */

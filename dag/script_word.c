@@ -1,12 +1,10 @@
 /*
- * script_word.c - words of commands: reserved words that change what a ')' means, and commands that
- * run their arguments as code.
+ * script_word.c - words of commands: reserved words, which change what a ')' means.
  */
 #include "dag/script_scan.h"
 
 #include "base/mem.h"
 
-#include <ctype.h>
 #include <string.h>
 
 enum effect { STAYS, SKIPS_NAME, OPENS_CASE, OPENS_TEST, LOSES };
@@ -24,25 +22,9 @@ static const struct {
     {"repeat", LOSES},
 };
 
-/* Builtins whose arguments are evaluated: a quoted value would become syntax all the same. */
-static const char *const runners[] = {"eval", "let", "trap", "alias"};
-static const char *const prefixes[] = {"command", "builtin", "exec"};
-static const char *const shells[] = {"sh", "bash", "dash", "ksh", "mksh", "zsh", "ash", "su"};
-static const char *const numeric_tests[] = {"-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-v"};
-
 static bool is_word(const char *text, size_t len, const char *word)
 {
     return strlen(word) == len && memcmp(text, word, len) == 0;
-}
-
-static const char *find_word(const char *text, size_t len, const char *const *words, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (is_word(text, len, words[i])) {
-            return words[i];
-        }
-    }
-    return NULL;
 }
 
 void word_begin(struct scan *s)
@@ -52,6 +34,8 @@ void word_begin(struct scan *s)
         f->in_word = true;
         f->mixed = false;
         f->word = s->pos;
+        f->before = f->within;
+        f->within = s->count;
     }
 }
 
@@ -65,57 +49,7 @@ void word_command_start(struct frame *f)
 {
     f->command = f->name = true;
     f->skip = false;
-    f->runs = NULL;
-    f->shell = 0;
-}
-
-static size_t name_len(const char *text, size_t len)
-{
-    size_t at = 0;
-    while (at < len && (isalnum((unsigned char)text[at]) || text[at] == '_')) {
-        at++;
-    }
-    return at;
-}
-
-/* name[…: bash evaluates the subscript of an array as arithmetic, and arithmetic runs commands. */
-bool word_is_subscript(const struct scan *s, const struct frame *f)
-{
-    size_t len = s->pos - f->word, at = f->in_word ? name_len(s->text + f->word, len) : len;
-    unsigned open = 0;
-    for (; at < len; at++) {
-        char c = s->text[f->word + at];
-        if (strchr("'\"`\\", c) != NULL && open > 0) {
-            return true; /* a bracket in quotes counts differently: assume the worst */
-        }
-        open += c == '[';
-        open -= c == ']' && open > 0;
-        if (open == 0) {
-            return false;
-        }
-    }
-    return open > 0;
-}
-
-static bool is_assignment(const char *text, size_t len)
-{
-    size_t name = name_len(text, len);
-    return name > 0 && name < len && text[name] == '=' && !isdigit((unsigned char)text[0]);
-}
-
-/* Follows `sh -c CODE`, however many words stand before sh. */
-static void watch_shell(struct frame *f, const char *text, size_t len)
-{
-    const char *slash = memrchr(text, '/', len);
-    const char *base = slash != NULL ? slash + 1 : text;
-    size_t base_len = len - (size_t)(base - text);
-    if (f->shell == 0) {
-        f->shell = !f->mixed && find_word(base, base_len, shells, COUNT_OF(shells)) != NULL;
-    } else if (f->shell == 1 && len > 1 && text[0] == '-') {
-        f->shell = text[1] != '-' && memchr(text, 'c', len) != NULL ? 2 : 1;
-    } else {
-        f->shell = 0;
-    }
+    risk_command_start(f);
 }
 
 static void reserved_word(struct scan *s, struct frame *f, enum effect effect)
@@ -127,7 +61,10 @@ static void reserved_word(struct scan *s, struct frame *f, enum effect effect)
     } else if (effect == OPENS_CASE) {
         scan_push(s, FRAME_CASE);
     } else if (effect == OPENS_TEST) {
-        scan_push(s, FRAME_TEST);
+        f = scan_push(s, FRAME_TEST);
+        if (f != NULL) {
+            f->risk = RISK_TEST;
+        }
     }
 }
 
@@ -150,14 +87,11 @@ static void command_word(struct scan *s, struct frame *f, const char *text, size
         return;
     }
     f->command = f->command && text[0] == '-'; /* time -p */
-    watch_shell(f, text, len);
-    if (!f->name || is_assignment(text, len)) {
-        return;
+    if (f->name) {
+        risk_name(s, f, text, len);
+    } else {
+        risk_word(s, f, text, len);
     }
-    if (!f->mixed) {
-        f->runs = find_word(text, len, runners, COUNT_OF(runners));
-    }
-    f->name = !f->mixed && find_word(text, len, prefixes, COUNT_OF(prefixes)) != NULL;
 }
 
 static void case_word(struct scan *s, struct frame *f, const char *text, size_t len)
@@ -189,19 +123,10 @@ static void case_word(struct scan *s, struct frame *f, const char *text, size_t 
 
 static void test_word(struct scan *s, struct frame *f, const char *text, size_t len)
 {
-    if (f->mixed) {
-        return;
+    risk_word(s, f, text, len);
+    if (!f->mixed && is_word(text, len, "]]")) {
+        scan_pop(s);
     }
-    f->arithmetic =
-        f->arithmetic || find_word(text, len, numeric_tests, COUNT_OF(numeric_tests)) != NULL;
-    if (!is_word(text, len, "]]")) {
-        return;
-    }
-    if (f->arithmetic && f->expr_at != SIZE_MAX) {
-        scan_error(s, f->expr_at, "use [ … ], which takes the value as it is",
-                   "a value would be evaluated as arithmetic in [[ … ]]");
-    }
-    scan_pop(s);
 }
 
 void word_end(struct scan *s)
@@ -220,4 +145,5 @@ void word_end(struct scan *s)
     } else if (f->kind != FRAME_LIST) {
         command_word(s, f, text, len);
     }
+    f->target = false;
 }

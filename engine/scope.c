@@ -6,6 +6,7 @@
 #include "base/mem.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define ENV_DEPTH 32 /* env: values that name each other */
@@ -231,6 +232,27 @@ static bool get_trigger(struct scope *s, const struct dag_ref *ref, struct dag_v
                    ref->name);
 }
 
+/* A variable of the step's own, or one it takes over from the engine; one that is taken over but
+ * not set is missing. */
+static bool get_env(struct scope *s, const struct dag_ref *ref, struct arena *a,
+                    struct dag_value *ret, struct err *err)
+{
+    const struct dag_step *step = &s->run->pipeline->steps[s->step];
+    for (size_t i = 0; i < step->env_count; i++) {
+        if (strcmp(step->env[i].name, ref->name) == 0) {
+            return get_pair(s, step->env, step->env_count, "env", ref->name, a, ret, err);
+        }
+    }
+    for (size_t i = 0; i < step->pass_env_count; i++) {
+        const char *value = strcmp(step->pass_env[i], ref->name) == 0 ? getenv(ref->name) : NULL;
+        if (value != NULL) {
+            *ret = dag_string(arena_strdup(a, value));
+            return true;
+        }
+    }
+    return err_set(err, ERR_NOT_FOUND, "the variable %s is not set here", ref->name);
+}
+
 static bool get(void *arg, const struct dag_ref *ref, struct arena *a, struct dag_value *ret,
                 struct err *err)
 {
@@ -240,7 +262,7 @@ static bool get(void *arg, const struct dag_ref *ref, struct arena *a, struct da
     case DAG_PARAMS:
         return get_param(s, ref, ret, err);
     case DAG_ENV:
-        return get_pair(s, step->env, step->env_count, "env", ref->name, a, ret, err);
+        return get_env(s, ref, a, ret, err);
     case DAG_SECRETS:
         return get_secret(s, ref, ret, err);
     case DAG_RUN:

@@ -126,7 +126,7 @@ fi
 
 # ---- a terminal: nothing wider than it, no garbage left
 if command -v script >/dev/null; then
-    run 0 script -qec "stty cols 80; orchctl run p.yaml" /dev/null
+    run 0 script -qec "stty cols 80; TERM=xterm orchctl run p.yaml" /dev/null
     has "p#"; has $'\033[32m'
     [ "$(printf '%s' "$out" | sed 's/\x1b\[[0-9;]*[mK]//g; s/\r$//; s/.*\r//' | awk '{ if (length > 80) n++ } END { print n + 0 }')" = 0 ] || bad "wider than 80: $out"
     run 0 script -qec "TERM=dumb orchctl run p.yaml" /dev/null; lacks $'\033'

@@ -26,7 +26,14 @@
 #include <unistd.h>
 
 #define PROGRAM BINARY_DIR "/orch-step"
-#define RUN "0123456789abcdef0123456789abcdef"
+/* The run's id, of this process and its forks alone: what is left of an attempt is found by its id,
+ * so two tests at the same time on one machine must not share one. */
+static char RUN[33];
+
+__attribute__((constructor)) static void name_run(void)
+{
+    snprintf(RUN, sizeof RUN, "0123456789abcdef%08x%08x", (unsigned)getpid(), (unsigned)time(NULL));
+}
 
 struct workshop {
     char *top;
@@ -134,7 +141,7 @@ static inline struct exec_attempt *start_job(struct job *j, const struct recipe 
         argv[argc++] = mem_strdup(dash_e);
     }
     env[envc++] = mem_strdup("PATH=/usr/bin:/bin");
-    env[envc++] = mem_strdup("ORCH_RUN_ID=" RUN);
+    env[envc++] = mem_printf("ORCH_RUN_ID=%s", RUN);
     env[envc++] = mem_printf("ORCH_STEP=%s", j->name);
     env[envc++] = mem_strdup("ORCH_ATTEMPT=1");
     env[envc++] = mem_printf("ORCH_OUT=%s/out", j->folder);

@@ -93,12 +93,12 @@ tests() {
         case $result in
         Passed) PASSED=$((PASSED + 1)) ;;
         *Skipped) skipped "$name: $test" ;;
-        *) failed "$name: $test" ;;
+        *) failed "$name: $test ($result)" ;;
         esac
     done < <(sed -nE 's/^ *[0-9]+\/[0-9]+ Test +#[0-9]+: ([^ ]+) \.*\.? *(\*\*\*)?([A-Za-z][A-Za-z ]*[A-Za-z]) .*/\3\t\1/p' "$log")
     if [ $none -eq 1 ] || grep -qE '\*\*\*(Failed|Timeout|Exception|Not Run)' "$log"; then
         [ $none -eq 1 ] && failed "$name: no tests ran"
-        tail -n 200 "$log" | sed 's/^/        /'
+        grep -vE '^ +Start +[0-9]+:|   Passed |^\[ RUN |^\[ +OK ' "$log" | tail -n 150 | sed 's/^/        /'
     fi
     grep -E '^[0-9]+% tests passed|^Total Test time' "$log" | sed "s/^/        $name: /" || true
 }
@@ -148,7 +148,14 @@ stage_asan() {
 
 # Only these two have threads.
 stage_tsan() {
-    build tsan -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Debug -DORCH_TESTS=ON -DORCH_SANITIZE=thread || return 0
+    local targets=() file
+    while IFS= read -r -d '' file; do
+        file=${file#tests/unit/}
+        file=${file//\//_}
+        targets+=("${file%.c}")
+    done < <(files 'tests/unit/storage/test_*.c' 'tests/unit/engine/test_*.c')
+    build tsan -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Debug -DORCH_TESTS=ON -DORCH_SANITIZE=thread -- \
+        "${targets[@]}" || return 0
     TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 tests tsan -R '^unit/(storage|engine)/'
 }
 

@@ -232,6 +232,18 @@ static void field(const char *name, const char *text)
         printf("  %-9s %s\n", name, text);
 }
 
+/* Numbers in the shortest form that is exact: 0.8, which the JSON library writes as
+ * 0.80000000000000004. */
+static char *value_text(const json_t *value)
+{
+    char number[32];
+    if (json_is_string(value))
+        return mem_strdup(json_string_value(value));
+    if (json_is_real(value))
+        return mem_strdup(text_format_double(json_real_value(value), number));
+    return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
 /* {"days": 14} as "days=14"; NULL where there is nothing. */
 static const char *pairs_text(struct arena *a, const char *json)
 {
@@ -240,9 +252,7 @@ static const char *pairs_text(struct arena *a, const char *json)
     json_t *value;
     json_object_foreach(object, key, value)
     {
-        AUTO_FREE char *other = json_is_string(value)
-                                    ? mem_strdup(json_string_value(value))
-                                    : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+        AUTO_FREE char *other = value_text(value);
         text = arena_printf(a, "%s%s%s=%s", text ? text : "", text ? " " : "", key,
                             other ? other : "");
     }

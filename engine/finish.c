@@ -48,6 +48,17 @@ static bool refuse_secret(const struct intake *in, const char *what, const char 
                    secret);
 }
 
+/* The name itself is what must not be told. */
+static bool refuse_secret_name(const struct intake *in, const char *what, const char *name,
+                               struct err *err)
+{
+    const char *secret = launch_find_secret(in->run, name);
+    return secret == NULL ||
+           err_set(err, ERR_INVALID,
+                   "the name of %s holds the secret %s: a secret must not leave the step", what,
+                   secret);
+}
+
 /* ---- outputs
  * ------------------------------------------------------------------------------------------ */
 
@@ -117,7 +128,8 @@ static bool take_written(struct intake *in, struct err *err)
                 name, declared->path);
         }
         struct dag_value value;
-        if (!refuse_secret(in, "output", name, text, err) ||
+        if (!refuse_secret_name(in, "an output", name, err) ||
+            !refuse_secret(in, "output", name, text, err) ||
             !typed_value(in, name, text, declared == NULL ? DAG_STRING : declared->type, &value,
                          err) ||
             !add_output(in, name, &value, NULL, err)) {
@@ -189,7 +201,8 @@ static bool take_metrics(struct intake *in, const struct step_end *end, struct e
     }
     for (size_t i = 0; i < in->metrics.count; i++) {
         const char *name = in->metrics.items[i].name;
-        if (!refuse_secret(in, "metric", name, name, err)) {
+        if (!refuse_secret_name(in, "a metric", name, err)) {
+            exec_metrics_done(&in->metrics); /* recorded it would have left */
             return false;
         }
     }
@@ -211,13 +224,24 @@ static void record_metrics(struct intake *in, struct store_batch *batch, int64_t
     free(items);
 }
 
+static bool check_artifacts(const struct intake *in, struct err *err)
+{
+    for (size_t i = 0; i < in->files.count; i++) {
+        const struct step_file *file = &in->files.items[i];
+        if (file->artifact && !refuse_secret_name(in, "an artifact", file->name, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void record_artifacts(struct intake *in, struct store_batch *batch, int64_t now)
 {
     size_t count = 0;
     struct store_artifact *items = mem_array(in->files.count + 1, sizeof(*items));
     for (size_t i = 0; i < in->files.count; i++) {
         const struct step_file *file = &in->files.items[i];
-        if (file->artifact) {
+        if (file->artifact && launch_find_secret(in->run, file->name) == NULL) {
             items[count++] = (struct store_artifact){
                 .name = file->name,
                 .path = arena_printf(in->arena, "%s/%s", in->folder, file->path),
@@ -363,7 +387,11 @@ void finish_attempt(struct attempt *a, const struct step_end *given)
     if (end.how == STEP_OK && !take_outputs(&in, &end, &why)) {
         spoil(&end, &why);
     }
+    if (end.how == STEP_OK && !check_artifacts(&in, &why)) {
+        spoil(&end, &why);
+    }
     describe(&end, step);
+    launch_mask_secrets(run, end.message);
     record_end(a, &end);
     struct store_batch *batch = engine_open_turn(e)->batch;
     int64_t now = engine_wall(e);

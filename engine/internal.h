@@ -137,6 +137,7 @@ bool launch_secrets(struct engine *e, struct run *run,
                     struct err *err) MUST_CHECK; /* reads the run's secrets */
 const char *launch_find_secret(const struct run *run,
                                const char *text); /* the name of a secret that stands in the text */
+void launch_mask_secrets(const struct run *run, char *text); /* in place; see launch.c */
 
 /* finish.c */
 void finish_attempt(struct attempt *a,

@@ -11,10 +11,24 @@
 
 #define ENV_DEPTH 32 /* env: values that name each other */
 
-static bool get_param(struct scope *s, const struct dag_ref *ref, struct dag_value *ret,
-                      struct err *err)
+static struct dag_value params_map(const struct run *run, struct arena *a)
+{
+    const struct dag_pipeline *p = run->pipeline;
+    struct dag_entry *entries = arena_array(a, p->param_count, sizeof(*entries));
+    for (size_t i = 0; i < p->param_count; i++) {
+        entries[i] = (struct dag_entry){p->params[i].name, run->params[i]};
+    }
+    return (struct dag_value){.type = DAG_MAP, .u.map = {entries, p->param_count}};
+}
+
+static bool get_param(struct scope *s, const struct dag_ref *ref, struct arena *a,
+                      struct dag_value *ret, struct err *err)
 {
     const struct dag_pipeline *p = s->run->pipeline;
+    if (ref->name == NULL) {
+        *ret = params_map(s->run, a);
+        return true;
+    }
     for (size_t i = 0; i < p->param_count; i++) {
         if (strcmp(p->params[i].name, ref->name) == 0) {
             *ret = s->run->params[i];
@@ -260,7 +274,7 @@ static bool get(void *arg, const struct dag_ref *ref, struct arena *a, struct da
     const struct dag_step *step = &s->run->pipeline->steps[s->step];
     switch (ref->space) {
     case DAG_PARAMS:
-        return get_param(s, ref, ret, err);
+        return get_param(s, ref, a, ret, err);
     case DAG_ENV:
         return get_env(s, ref, a, ret, err);
     case DAG_SECRETS:

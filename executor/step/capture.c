@@ -247,6 +247,22 @@ void capture_end(struct capture *c, int64_t now_ms)
     }
 }
 
+/* The supervisor's own words quote names that the command chose. */
+static void add_said(struct capture *c, const char *text, size_t len)
+{
+    if (c->secrets == NULL) {
+        add_text(c, text, len);
+        return;
+    }
+    struct buf clean = BUF_INIT(SIZE_MAX / 2);
+    struct mask *mask = mask_new(c->secrets);
+    mask_add(mask, text, len, &clean);
+    mask_end(mask, &clean);
+    mask_free(mask);
+    add_text(c, buf_str(&clean), clean.len);
+    buf_done(&clean);
+}
+
 void capture_say(struct capture *c, int64_t now_ms, const char *fmt, ...)
 {
     va_list args;
@@ -260,7 +276,7 @@ void capture_say(struct capture *c, int64_t now_ms, const char *fmt, ...)
     size_t used = len < 0 ? 0 : (size_t)len < sizeof(line) ? (size_t)len : sizeof(line) - 1;
     size_t before = c->batch.len;
     add_prefix(c, 's', now_ms);
-    add_text(c, line, used);
+    add_said(c, line, used);
     (void)buf_addc(&c->batch, '\n');
     c->size += (int64_t)(c->batch.len - before);
     write_batch(c);

@@ -129,4 +129,15 @@ Y
 run 0 orchctl run shells.yaml -q
 run 0 orchctl logs last list; is "$out" 'a b; $HOME|x  y|'
 run 0 orchctl logs last py; is "$out" 'a b; $HOME'
+
+# ---- all parameters as one map
+cat >params.yaml <<'Y'
+name: params
+params: {a: 1, b: {type: list, default: [x]}}
+steps:
+  json: {run: 'echo ${{ toJSON(params) }} ${{ keys(params) }}'}
+  cond: {if: "length(params) == 2", run: 'echo ${{ params }}'}
+Y
+run 0 orchctl run params.yaml -q
+run 0 orchctl logs last; has 'json: {"a":1,"b":["x"]} ["a","b"]'; has 'cond: {"a":1,"b":["x"]}'
 finish

@@ -126,4 +126,32 @@ grep -rlF s3cr3t-value "$ORCH_HOME" --exclude-dir=secrets && bad "the secret lie
 printf 'name: s\nsecrets: [TOKEN]\nsteps: {a: {env: {T: "${{ secrets.TOKEN }}"}, run: "echo v=$T >> $ORCH_OUTPUT"}}\n' >s2.yaml
 run 1 orchctl run s2.yaml; lacks s3cr3t-value; has "TOKEN"
 ORCH_SECRET_TOKEN=abc run 3 orchctl run s2.yaml; has "6" "$err"
+# Nor do names of outputs, metrics and artifacts carry it out, nor the messages that quote what a step wrote.
+cat >s3.yaml <<'Y'
+name: s
+secrets: [TOKEN]
+defaults: {env: {T: "${{ secrets.TOKEN }}"}, continue_on_error: true}
+steps:
+  metric: {run: 'echo "$T 1" >> "$ORCH_METRICS"'}
+  failed: {run: 'echo "$T 1" >> "$ORCH_METRICS"; exit 1'}
+  value:  {run: 'echo "$T x" >> "$ORCH_METRICS"'}
+  output: {run: 'echo "$T=1" >> "$ORCH_OUTPUT"'}
+  line:   {run: 'echo "$T" >> "$ORCH_OUTPUT"'}
+  block:  {run: 'echo "n<<$T" >> "$ORCH_OUTPUT"'}
+  file:   {run: 'touch "$ORCH_ARTIFACTS/$T"'}
+  fifo:   {run: 'mkfifo "$ORCH_ARTIFACTS/$T"'}
+  link:   {run: 'mkdir "$ORCH_OUT/d"; ln -s x "$ORCH_OUT/d/$T"', outputs: {d: {path: d}}}
+Y
+export ORCH_SECRET_TOKEN=s3cr3t_value
+run 0 orchctl run s3.yaml; lacks s3cr3t
+run 0 orchctl run s3.yaml --json; lacks s3cr3t
+run 0 orchctl show last --json; lacks s3cr3t
+is "$(json '[.steps[]|select(.status=="succeeded")|.name]|join(" ")')" fifo
+is "$(json '[.steps[]|select(.reason=="output")]|length')" 7
+run 0 orchctl logs last; lacks s3cr3t; has "not kept as an artifact"
+grep -qF s3cr3t_value "$ORCH_HOME"/orch.db* && bad "the secret lies in the database"
+# A long one is not told where a message cuts what it quotes.
+export ORCH_SECRET_TOKEN=$(printf 'long%096d' 7)
+run 0 orchctl run s3.yaml; lacks long00
+unset ORCH_SECRET_TOKEN
 finish

@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-#define NOT_YET "not-in-this-version"
-
 /* What is valid but cannot run yet: a note, not an error. */
 static void add_not_yet(struct cli_file *f)
 {
@@ -17,8 +15,8 @@ static void add_not_yet(struct cli_file *f)
     if (!dag_can_run(f->pipeline, &later))
         for (size_t i = 0; i < later.count; i++)
             if (later.items[i].severity == DIAG_ERROR)
-                diag_add(&f->diags, DIAG_WARNING, NOT_YET, later.items[i].pos, later.items[i].width,
-                         later.items[i].hint, "%s", later.items[i].message);
+                diag_add(&f->diags, DIAG_WARNING, "not-yet", later.items[i].pos,
+                         later.items[i].width, later.items[i].hint, "%s", later.items[i].message);
     diags_sort(&f->diags);
 }
 

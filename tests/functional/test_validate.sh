@@ -58,7 +58,7 @@ Y
 run 0 orchctl validate later.yaml; has "matrix" "$err"
 run 0 orchctl validate later.yaml --json
 is "$(json .valid)" true
-is "$(json '.diagnostics[0]|"\(.severity) \(.code)"')" "warning not-in-this-version"
+is "$(json '.diagnostics[0]|"\(.severity) \(.code)"')" "warning not-yet"
 run 3 orchctl run later.yaml; has "matrix" "$err"
 
 # Colours.

@@ -72,8 +72,10 @@ static size_t backtick_end(const struct scan *s)
     while (at < s->limit && s->text[at] != '`') {
         if (s->text[at] == '\\') {
             at += 2;
-        } else if (expr_starts(s->text, s->limit, at, EXPR_OPEN) &&
-                   expr_find_end(s->text, s->limit, at, &end)) {
+        } else if (expr_starts(s->text, s->limit, at, EXPR_OPEN)) {
+            if (!expr_find_end(s->text, s->limit, at + strlen(EXPR_OPEN), &end)) {
+                return s->limit;
+            }
             at = end + 2;
         } else {
             at++;

@@ -31,6 +31,8 @@ static const char *const numeric_tests[] = {"-eq", "-ne", "-lt", "-le", "-gt", "
 static const char *const integers[] = {"RANDOM",  "SECONDS", "LINENO",   "OPTIND",   "TMOUT",
                                        "COLUMNS", "LINES",   "HISTSIZE", "SAVEHIST", "SRANDOM"};
 
+#define WORD_SEEN 4096 /* bytes of a word that are looked at for each expression in it */
+
 static const char *find(const char *text, size_t len, const char *const *words, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -160,9 +162,11 @@ void risk_word(struct scan *s, struct frame *f, const char *text, size_t len)
 /* name[…: bash evaluates the subscript of an array as arithmetic, and arithmetic runs commands. */
 static bool in_subscript(const struct scan *s, const struct frame *f)
 {
-    size_t len = s->pos - f->word, at = f->in_word ? name_len(s->text + f->word, len) : len;
-    unsigned open = 0;
-    for (; at < len; at++) {
+    size_t len = s->pos - f->word;
+    size_t seen = len < WORD_SEEN ? len : WORD_SEEN;
+    size_t at = f->in_word ? name_len(s->text + f->word, seen) : seen;
+    unsigned open = f->in_word && at == WORD_SEEN; /* too long to tell: assume the worst */
+    for (; at < seen; at++) {
         char c = s->text[f->word + at];
         if (strchr("'\"`\\", c) != NULL && open > 0) {
             return true; /* a bracket in quotes counts differently: assume the worst */
@@ -179,7 +183,8 @@ static bool in_subscript(const struct scan *s, const struct frame *f)
 /* The word names a variable: no '=' stands before the expression. */
 static bool is_name(const struct scan *s, const struct frame *f)
 {
-    return !f->target && memchr(s->text + f->word, '=', s->pos - f->word) == NULL;
+    size_t len = s->pos - f->word;
+    return !f->target && memchr(s->text + f->word, '=', len < WORD_SEEN ? len : WORD_SEEN) == NULL;
 }
 
 bool risk_allows(struct scan *s, const struct frame *f, bool own)

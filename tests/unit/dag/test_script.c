@@ -267,6 +267,31 @@ static void secrets(void **state)
     assert_string_equal(run.vars[0].value.u.string.text, "u:s3cret-value");
 }
 
+/* What could take a time that grows with the square of the length. */
+static void long_scripts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *part;
+    } cases[] = {
+        {"", "${{ 1 }}"},       {"aaaa[", "${{ 1 }}"}, {"`", "${{ '"},    {"export ", "a${{ 1 }}"},
+        {"x", "$(`\"\"$(( ${"}, {"", "<<E "},          {"", "'${{1}}\n"}, {"\"", "${x:-\"a\"}"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        AUTO_ARENA struct arena a = ARENA_INIT;
+        AUTO_DIAGS struct diags diags;
+        diags_init(&diags, "x");
+        AUTO_BUF struct buf source = BUF_INIT(4U << 20);
+        buf_adds(&source, cases[i].before);
+        for (size_t k = 0; k < 60000; k++) {
+            buf_adds(&source, k == 0 ? "aaaaaaaaaaaaaaaaaaaaaaaaaaaa" : cases[i].part);
+        }
+        struct expr_source src = world_source(buf_str(&source));
+        struct dag_script *script = expr_script(&a, &src, &world, true, &diags);
+        assert_true((script == NULL) == (diags.errors > 0));
+    }
+}
+
 /* ---- shells */
 
 static const char *const shells[] = {"/bin/dash",     "/bin/bash",    "/usr/bin/busybox",
@@ -721,15 +746,11 @@ static int remove_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(becomes),
-        cmocka_unit_test(refused),
-        cmocka_unit_test(numbers),
-        cmocka_unit_test(not_posix),
-        cmocka_unit_test(secrets),
-        cmocka_unit_test(values_arrive),
-        cmocka_unit_test(random_values_arrive),
-        cmocka_unit_test(large_value),
-        cmocka_unit_test(random_scripts_run_nothing),
+        cmocka_unit_test(becomes),       cmocka_unit_test(refused),
+        cmocka_unit_test(numbers),       cmocka_unit_test(not_posix),
+        cmocka_unit_test(secrets),       cmocka_unit_test(long_scripts),
+        cmocka_unit_test(values_arrive), cmocka_unit_test(random_values_arrive),
+        cmocka_unit_test(large_value),   cmocka_unit_test(random_scripts_run_nothing),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -177,8 +177,7 @@ static bool is_empty_folder(int fd)
             break;
         }
     }
-    (void)lseek(fd, 0, SEEK_SET);
-    return count <= 2;
+    return count <= 2 || lseek(fd, 0, SEEK_SET) < 0;
 }
 
 static int by_name(const void *left, const void *right)

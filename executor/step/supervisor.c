@@ -260,9 +260,10 @@ static void on_signal(struct supervisor *s)
 
 static void on_output(struct supervisor *s, int stream, int events)
 {
-    /* A pipe that hangs up with nothing in it needs no read to say so. */
+    /* A pipe that hangs up with nothing in it needs no read to say so; and nobody waits for its
+     * being closed before this process ends. */
     if ((events & POLLIN) == 0 || !capture_read(&s->log, stream, s->pipes[stream], wall_now())) {
-        close_fd(&s->pipes[stream]);
+        s->pipes[stream] = -1;
     }
     if (s->log.cut && s->spec.log_fail && s->cause == 0) {
         stop(s, STEP_LIMIT, s->spec.grace_ms);
@@ -445,7 +446,6 @@ static void clear_tree(struct supervisor *s)
 {
     size_t killed = 0;
     int64_t give_up = boot_now() + CLEAN_MS;
-    reap(s);
     for (int wait = 1; !s->childless && boot_now() < give_up; wait = wait < 50 ? wait * 2 : 50) {
         size_t alive = tree_kill(NULL, NULL);
         killed = alive > killed ? alive : killed;
@@ -593,7 +593,10 @@ _Noreturn void supervise(const struct supervisor_launch *launch)
                            .timer = -1,
                            .pipes = {-1, -1},
                            .end = {.exit_code = -1}};
-    (void)setsid();
+    /* A group of its own, so that no signal to the launcher's reaches it. It stays in the
+     * launcher's session, which has no terminal: a session for each step would make the kernel's
+     * autogroups weigh every step like all that is beside it. */
+    (void)setpgid(0, 0);
     bool ok = prctl(PR_SET_CHILD_SUBREAPER, 1) == 0 || err_sys(&err, errno, "subreaper");
     ok = ok && read_spec(&s, launch, &err);
     capture_init(&s.log, s.folder, s.spec.log_limit, s.spec.secrets, s.spec.secret_count);

@@ -184,6 +184,25 @@ void read_step_params(struct reader *r, const struct schema_entry *e, void *targ
 
 /* ---- env: the pipeline's, then the defaults', then the step's own */
 
+/* Not those that the engine sets itself: who would win would be a riddle. */
+static void refuse_engines_own(struct reader *r, const struct dag_node *key)
+{
+    static const char *const own[] = {"ORCH_RUN_ID",  "ORCH_PIPELINE", "ORCH_STEP",
+                                      "ORCH_ATTEMPT", "ORCH_ROOT",     "ORCH_OUT",
+                                      "ORCH_OUTPUT",  "ORCH_METRICS",  "ORCH_ARTIFACTS",
+                                      "ORCH_PARAM_",  "ORCH_INPUT_",   "ORCH_SCHEDULED_AT"};
+    const char *name = key->u.text;
+    for (size_t i = 0; i < COUNT_OF(own); i++) {
+        size_t len = strlen(own[i]);
+        bool is_prefix = own[i][len - 1] == '_';
+        if (is_prefix ? strncmp(name, own[i], len) == 0 : strcmp(name, own[i]) == 0) {
+            diag_add(r->diags, DIAG_ERROR, "bad-name", node_pos(key), node_width(key),
+                     "Give the variable another name.", "`%s` is set by the engine itself", name);
+            return;
+        }
+    }
+}
+
 void read_env(struct reader *r, const struct schema_entry *e, void *target)
 {
     struct dag_step *step = target == r->p ? &r->base : target;
@@ -203,6 +222,7 @@ void read_env(struct reader *r, const struct schema_entry *e, void *target)
         if (!read_name(r, e->row->names, &entry->key, e->key->u.text) || !read_shape(r, &item)) {
             continue;
         }
+        refuse_engines_own(r, &entry->key);
         size_t at = 0;
         while (at < inherited && strcmp(env[at].name, entry->key.u.text) != 0) {
             at++;

@@ -330,9 +330,11 @@ struct sqlite_db *sqlite_open_file(const struct store_target *target, struct err
         target->path[0] ? mem_strdup(target->path) : mem_printf("%s/orch.db", target->data_dir);
     db->tuning = *target->tuning;
     db->scratch = BUF_INIT(2 * STORE_BODY_MAX);
-    if (target->must_exist && (stat(db->path, &st) != 0 || st.st_size == 0) &&
-        (errno == ENOENT || errno == ENOTDIR || st.st_size == 0))
+    int sys = stat(db->path, &st) == 0 ? 0 : errno;
+    if (target->must_exist && (sys == ENOENT || sys == ENOTDIR || (sys == 0 && st.st_size == 0)))
         ok = no_database(db, target, err);
+    else if (target->must_exist && sys != 0)
+        ok = err_sys(err, sys, "database %s", db->path);
     else if (target->read_only || target->reader)
         ok = open_for_reading(db, &fresh, err) && (!fresh || no_database(db, target, err));
     else

@@ -73,6 +73,12 @@ check test ! -e ro/home
 cp -r saved ro2; chmod -R a+rX ro2; chmod 555 ro2
 run 5 $as env ORCH_HOME="$work/ro2" orchctl run ok.yaml; has "ro2" "$err"
 run 0 orchctl runs --data ro2 --json; is "$(json length)" 2
+# Not to be entered is not the same as empty.
+cp -r saved closed; chmod 700 closed
+if [ -n "$as" ]; then
+    run 5 $as orchctl runs --data "$work/closed"; has "$work/closed" "$err"
+    run 5 $as orchctl show last --data "$work/closed" --json; is "$(json .error.code)" denied
+fi
 
 # ---- a full disk: nothing recorded is lost, the run can be resumed when there is room
 small() {

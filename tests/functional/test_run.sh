@@ -187,4 +187,10 @@ run 0 orchctl logs last there; is "$out" "$(realpath elsewhere/deep)"
 for i in 1 2 3 4; do orchctl run slow.yaml -q & done; wait
 run 0 orchctl runs --pipeline slow --json
 is "$(json '[.[]|select(.status=="succeeded")]|length')" 6
+
+# ---- a step may call orchctl, although its ORCH_STEP is no path
+printf 'name: inner\nsteps: {i: {run: echo inside}}\n' >inner.yaml
+printf 'name: outer\nsteps: {o: {run: orchctl run inner.yaml --data "$ORCH_ARTIFACTS/inner"}}\n' >outer.yaml
+run 0 orchctl run outer.yaml
+run 0 orchctl logs last; has "inner#1 succeeded"
 finish

@@ -162,8 +162,8 @@ static bool start(struct exec *e, struct job *j, const char *top, int number, ch
                              .cwd = top_copy,
                              .store = top_copy,
                              .grace_ms = 1000};
-    j->attempt = exec_find_driver("process")->start(e, folder, &spec, &events, j, err);
-    return j->attempt != NULL;
+    j->attempt = exec_find_driver("process")->prepare(e, folder, &spec, &events, j, err);
+    return j->attempt != NULL && exec_launch(j->attempt, err);
 }
 
 /* Of this process and all that it waited for. A busy machine lengthens the time, not this. */

@@ -56,6 +56,7 @@ static void turn_free(struct turn *t)
 {
     for (struct attempt *a = t->finished, *next; a != NULL; a = next) {
         next = a->next;
+        free(a->refusal);
         free(a);
     }
     store_batch_free(t->batch);
@@ -228,15 +229,13 @@ const struct exec_events engine_exec_events = {.began = on_began, .ended = on_en
 
 static void do_launch(struct run *run, const struct sched_action *act)
 {
-    struct attempt *a = mem_alloc(sizeof(*a));
-    a->run = run;
-    a->step = act->step;
-    a->number = act->attempt;
-    run->steps[act->step].attempt = a;
+    struct attempt *a = run->steps[act->step].attempt;
     struct err err = ERR_INIT;
-    enum sched_reason reason = SCHED_SPAWN;
-    if (!launch_attempt(a, &reason, &err)) {
-        finish_unstarted(a, reason, &err);
+    if (a->refused != SCHED_NO_REASON) {
+        err_set(&err, ERR_INVALID, "%s", a->refusal);
+        finish_unstarted(a, a->refused, &err);
+    } else if (!exec_launch(a->exec, &err)) {
+        finish_unstarted(a, SCHED_SPAWN, &err);
     }
 }
 
@@ -270,6 +269,7 @@ static void acknowledge(struct turn *t)
         if (a->exec != NULL) {
             exec_finish(a->exec);
         }
+        free(a->refusal);
         free(a);
     }
     t->finished = NULL;
@@ -299,6 +299,29 @@ static void on_committed(void *arg, const struct err *failed)
 /* ---- the turn
  * ------------------------------------------------------------------------------------- */
 
+/* While the commit is under way: folders and specs of what it will start. A crash now leaves
+ * folders in which nothing began. */
+static void prepare_launches(struct turn *t)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        const struct sched_action *act = &t->effects[i].action;
+        if (act->kind != SCHED_ACT_LAUNCH) {
+            continue;
+        }
+        struct attempt *a = mem_alloc(sizeof(*a));
+        a->run = t->effects[i].run;
+        a->step = act->step;
+        a->number = act->attempt;
+        a->run->steps[act->step].attempt = a;
+        struct err err = ERR_INIT;
+        enum sched_reason reason = SCHED_SPAWN;
+        if (!launch_prepare(a, &reason, &err)) {
+            a->refused = reason;
+            a->refusal = mem_strdup(err.msg);
+        }
+    }
+}
+
 static void commit_open_turn(struct engine *e)
 {
     struct turn *t = e->open;
@@ -311,6 +334,7 @@ static void commit_open_turn(struct engine *e)
     }
     e->committing_last = t;
     store_commit(e->store, mem_steal(t->batch), on_committed, t);
+    prepare_launches(t);
 }
 
 static void on_lazy(void *arg)

@@ -24,7 +24,9 @@ struct run;
 struct attempt {
     struct run *run;
     uint32_t step, number;
-    struct exec_attempt *exec; /* NULL before the launch, and where there is no supervisor */
+    struct exec_attempt *exec; /* NULL where there is no supervisor */
+    enum sched_reason refused; /* why it cannot be launched; NO_REASON = it can */
+    char *refusal;             /* in words; owned */
     struct attempt *next;      /* in a turn's list of finished ones */
 };
 
@@ -131,8 +133,9 @@ void run_free(struct run *run);
 enum sched_verdict run_condition(void *arg, uint32_t step);
 void run_set_detail(struct run *run, uint32_t step, const char *text);
 
-/* launch.c: starts attempt `a`; false where nothing was started (reason and sentence given). */
-bool launch_attempt(struct attempt *a, enum sched_reason *ret_reason, struct err *err) MUST_CHECK;
+/* launch.c: makes attempt `a` ready to be launched; false where it cannot be (reason and sentence
+ * given). */
+bool launch_prepare(struct attempt *a, enum sched_reason *ret_reason, struct err *err) MUST_CHECK;
 bool launch_secrets(struct engine *e, struct run *run,
                     struct err *err) MUST_CHECK; /* reads the run's secrets */
 const char *launch_find_secret(const struct run *run,

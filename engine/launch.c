@@ -358,7 +358,7 @@ static bool make_spec(struct attempt *at, const char *folder, struct arena *a,
     return true;
 }
 
-bool launch_attempt(struct attempt *at, enum sched_reason *ret_reason, struct err *err)
+bool launch_prepare(struct attempt *at, enum sched_reason *ret_reason, struct err *err)
 {
     static const char *const drivers[] = {"process", "container", "slurm", "kubernetes"};
     struct run *run = at->run;
@@ -373,10 +373,10 @@ bool launch_attempt(struct attempt *at, enum sched_reason *ret_reason, struct er
     }
     *ret_reason = SCHED_SPAWN;
     const struct exec_driver *driver = exec_find_driver(drivers[step->executor]);
-    if (driver == NULL || driver->start == NULL) {
+    if (driver == NULL || driver->prepare == NULL) {
         return err_set(err, ERR_UNSUPPORTED, "executor '%s' is not in this version",
                        drivers[step->executor]);
     }
-    at->exec = driver->start(run->engine->exec, folder, &spec, &engine_exec_events, at, err);
+    at->exec = driver->prepare(run->engine->exec, folder, &spec, &engine_exec_events, at, err);
     return at->exec != NULL;
 }

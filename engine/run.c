@@ -81,7 +81,10 @@ void run_free(struct run *run)
     words_close(run->words);
     for (uint32_t i = 0; i < run->pipeline->step_count; i++) {
         free(run->steps[i].detail);
-        free(run->steps[i].attempt);
+        if (run->steps[i].attempt != NULL) {
+            free(run->steps[i].attempt->refusal);
+            free(run->steps[i].attempt);
+        }
     }
     sched_free(run->sched);
     free(run->steps);

@@ -1,8 +1,9 @@
 /*
  * attempt.c - one attempt, from its folder to its end.
  *
- *   start: folder, record, lock, channel, spec ─LAUNCH─▶ launcher ─fork─▶ supervisor
- *   then:  BEGAN, END from the supervisor's channel; STOP and ACK to it
+ *   prepare: folder, record, lock, spec
+ *   launch:  channel ─LAUNCH─▶ launcher ─fork─▶ supervisor
+ *   then:    BEGAN, END from the supervisor's channel; STOP and ACK to it
  *
  * Where the channel closes without an END the supervisor has died. Once the record's lock is free:
  * an end in the record is the end; else what it left is killed (REAP), and the attempt is lost.
@@ -43,7 +44,7 @@ struct exec_attempt *attempt_new(struct exec *e, const char *folder, const char 
     a->number = number;
     a->events = events;
     a->owner = owner;
-    a->channel = a->spec_fd = -1;
+    a->channel = a->spec_fd = a->folder_fd = a->record_fd = -1;
     a->launch = BUF_INIT(LIMIT_MESSAGE);
     HASH_ADD(hh, e->attempts, token, sizeof(a->token), a);
     return a;
@@ -77,6 +78,8 @@ void attempt_free(struct exec_attempt *a)
         a->exec->loop->ops->timer_close(a->timer);
     }
     forget_launch(a);
+    mem_close_fd(&a->folder_fd);
+    mem_close_fd(&a->record_fd);
     HASH_DELETE(hh, a->exec->attempts, a);
     free(a->folder);
     free(a->run);
@@ -144,7 +147,7 @@ static void start_timer(struct exec_attempt *a, int64_t delay_ms)
     ops->timer_start(a->timer, delay_ms);
 }
 
-/* Told by the timer: this may be called from inside exec_start or exec_reap. */
+/* Told by the timer: this may be called from inside exec_launch or exec_reap. */
 static void end_without_supervisor(struct exec_attempt *a, enum step_how how, const char *why)
 {
     if (a->due || a->ended) {
@@ -287,21 +290,31 @@ void attempt_connect(struct exec_attempt *a, int channel)
 /* ---- starting
  * ------------------------------------------------------------------------------------- */
 
-/* The folder with its two sub-folders and its locked record. */
-static bool make_folder(const char *folder, const struct step_spec *spec, int fds[2],
-                        struct err *err)
+static bool make_dir(const char *folder, struct err *err)
 {
-    if (mkdir(folder, 0700) != 0) {
+    if (mkdir(folder, 0700) == 0) {
+        return true;
+    }
+    if (errno != EEXIST) {
         return err_sys(err, errno, "cannot make %s", folder);
     }
-    fds[FD_FOLDER] = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (fds[FD_FOLDER] < 0 || mkdirat(fds[FD_FOLDER], "out", 0700) != 0 ||
-        mkdirat(fds[FD_FOLDER], "artifacts", 0700) != 0) {
-        return err_sys(err, errno, "cannot make %s", folder);
+    return recover_clear(folder, err) &&
+           (mkdir(folder, 0700) == 0 || err_sys(err, errno, "cannot make %s", folder));
+}
+
+/* The folder with its two sub-folders and its locked record. */
+static bool make_folder(struct exec_attempt *a, struct err *err)
+{
+    if (!make_dir(a->folder, err)) {
+        return false;
     }
-    fds[FD_RECORD] =
-        record_create(fds[FD_FOLDER], spec->run, spec->step, spec->attempt, clock_boot_id(), err);
-    return fds[FD_RECORD] >= 0 && file_lock(fds[FD_RECORD], err);
+    a->folder_fd = open(a->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (a->folder_fd < 0 || mkdirat(a->folder_fd, "out", 0700) != 0 ||
+        mkdirat(a->folder_fd, "artifacts", 0700) != 0) {
+        return err_sys(err, errno, "cannot make %s", a->folder);
+    }
+    a->record_fd = record_create(a->folder_fd, a->run, a->step, a->number, clock_boot_id(), err);
+    return a->record_fd >= 0 && file_lock(a->record_fd, err);
 }
 
 /* A spec that fits goes in the message; a larger one in a sealed memfd. */
@@ -324,10 +337,10 @@ static bool pack_spec(struct exec_attempt *a, const struct buf *spec, struct ste
     return fcntl(a->spec_fd, F_ADD_SEALS, seals) == 0 || err_sys(err, errno, "cannot seal a spec");
 }
 
-struct exec_attempt *attempt_start(struct exec *e, const char *folder, const struct step_spec *spec,
-                                   const struct exec_events *events, void *owner, struct err *err)
+struct exec_attempt *attempt_prepare(struct exec *e, const char *folder,
+                                     const struct step_spec *spec, const struct exec_events *events,
+                                     void *owner, struct err *err)
 {
-    int fds[] = {-1, -1};
     AUTO_BUF struct buf bytes = BUF_INIT(LIMIT_SPEC);
     struct step_msg msg = {.kind = MSG_LAUNCH};
     if (!step_spec_encode(spec, &bytes, err)) {
@@ -336,14 +349,9 @@ struct exec_attempt *attempt_start(struct exec *e, const char *folder, const str
     struct exec_attempt *a =
         attempt_new(e, folder, spec->run, spec->step, spec->attempt, events, owner);
     msg.token = a->token;
-    bool made = pack_spec(a, &bytes, &msg, err) && step_msg_encode(&msg, &a->launch, err) &&
-                make_folder(folder, spec, fds, err);
-    if (made && send_launch(a, fds[FD_FOLDER], fds[FD_RECORD], err)) {
+    if (pack_spec(a, &bytes, &msg, err) && step_msg_encode(&msg, &a->launch, err) &&
+        make_folder(a, err)) {
         return a;
-    }
-    if (!made) {
-        mem_close_fd(&fds[FD_FOLDER]);
-        mem_close_fd(&fds[FD_RECORD]);
     }
     attempt_free(a);
     return NULL;
@@ -360,6 +368,13 @@ static void say(struct exec_attempt *a, enum step_msg_kind kind, int64_t number)
     if (a->channel >= 0 && !step_send(a->channel, &msg, NULL, 0, &err)) {
         return; /* it is gone, which its channel will tell */
     }
+}
+
+bool exec_launch(struct exec_attempt *a, struct err *err)
+{
+    int folder = a->folder_fd, record = a->record_fd;
+    a->folder_fd = a->record_fd = -1;
+    return send_launch(a, folder, record, err);
 }
 
 void exec_stop(struct exec_attempt *a, bool kill)

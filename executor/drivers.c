@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 static const struct exec_driver drivers[] = {
-    {1, "process", attempt_start},
-    {1, "container", NULL},
-    {1, "slurm", NULL},
-    {1, "kubernetes", NULL},
+    {2, "process", attempt_prepare},
+    {2, "container", NULL},
+    {2, "slurm", NULL},
+    {2, "kubernetes", NULL},
 };
 
 const struct exec_driver *exec_find_driver(const char *name)

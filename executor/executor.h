@@ -3,12 +3,12 @@
  * and to one supervisor per attempt; nothing here blocks but where said, and nothing decides: what
  * an end means is the scheduler's business.
  *
- * Calling sequence: exec_open(); for each attempt exec_start() (new) or exec_recover() (after a
- * crash); events arrive on the loop; after the end has been committed exec_finish(). exec_close()
- * leaves running supervisors alone.
+ * Calling sequence: exec_open(); for each attempt prepare() and exec_launch() (new) or
+ * exec_recover() (after a crash); events arrive on the loop; after the end has been committed
+ * exec_finish(). exec_close() leaves running supervisors alone.
  *
  * Rules of ownership
- * 1. An attempt belongs to the engine from exec_start/exec_recover until exec_finish(), which frees
+ * 1. An attempt belongs to the engine from prepare/exec_recover until exec_finish(), which frees
  * it.
  * 2. `began` comes at most once, `ended` exactly once, never from inside a call of this header.
  * 3. Supervisors outlive this process: dropping everything without a word (kill -9) is a legal way
@@ -48,16 +48,23 @@ void exec_close(struct exec *e);
 
 /* A driver of steps, by the word of `executor:`. */
 struct exec_driver {
-    int version; /* 1 */
+    int version; /* 2 */
     const char *name;
-    /* NULL where this version has no such driver. `folder` is the attempt's folder, absolute; it is
-     * created here (one mkdir for itself, out/ and artifacts/ inside; parents must exist). NULL on
-     * failure: then nothing was started, and the attempt may be ended with reason spawn. */
-    struct exec_attempt *(*start)(struct exec *e, const char *folder, const struct step_spec *spec,
-                                  const struct exec_events *events, void *owner, struct err *err);
+    /* NULL where this version has no such driver. Makes everything ready, and starts nothing: so it
+     * may be called while the transaction that records the start is still under way. `folder` is
+     * the attempt's folder, absolute; it is created here (with out/ and artifacts/ inside; parents
+     * must exist); one that an engine left before it launched anything is made anew. NULL on
+     * failure: the attempt may be ended with reason spawn. */
+    struct exec_attempt *(*prepare)(struct exec *e, const char *folder,
+                                    const struct step_spec *spec, const struct exec_events *events,
+                                    void *owner, struct err *err);
 };
 const struct exec_driver *
 exec_find_driver(const char *name); /* process, container, slurm, kubernetes; NULL = no such word */
+
+/* Launches what was prepared: once, and only after its start has been committed. False: nothing was
+ * started; no event will come, exec_finish() frees it. */
+bool exec_launch(struct exec_attempt *a, struct err *err) MUST_CHECK;
 
 enum exec_found {
     EXEC_RUNNING,       /* its supervisor lives: *ret_attempt is attached, events follow */

@@ -47,11 +47,12 @@ struct exec_attempt {
     struct loop_timer *timer; /* looks again whether the supervisor is gone */
     int64_t began_ms;         /* 0 = not known to have begun */
     bool began, ended, reaping;
-    struct buf launch;      /* the LAUNCH, encoded, until the command is known to have begun */
-    int spec_fd;            /* what travels with it where it is large; -1 = nothing */
-    int tries;              /* launchers that died over this attempt */
-    bool due;               /* `result` is told by the timer, not from inside a call */
-    struct step_end result; /* where no supervisor is left to tell it */
+    int folder_fd, record_fd; /* prepared and not launched yet; else -1 */
+    struct buf launch;        /* the LAUNCH, encoded, until the command is known to have begun */
+    int spec_fd;              /* what travels with it where it is large; -1 = nothing */
+    int tries;                /* launchers that died over this attempt */
+    bool due;                 /* `result` is told by the timer, not from inside a call */
+    struct step_end result;   /* where no supervisor is left to tell it */
     UT_hash_handle hh;
 };
 
@@ -75,10 +76,14 @@ void attempt_free(struct exec_attempt *a);
 void attempt_refused(struct exec_attempt *a, const char *why); /* by the launcher */
 void attempt_reaped(struct exec_attempt *a);
 void attempt_launcher_lost(struct exec_attempt *a);
-struct exec_attempt *attempt_start(struct exec *e, const char *folder, const struct step_spec *spec,
-                                   const struct exec_events *events, void *owner, struct err *err);
+struct exec_attempt *attempt_prepare(struct exec *e, const char *folder,
+                                     const struct step_spec *spec, const struct exec_events *events,
+                                     void *owner, struct err *err);
 
 /* recover.c: opens the record of a folder; -1 where there is none (`ret_missing`) or on failure. */
 int recover_open_record(const char *folder, bool *ret_missing, struct err *err);
+/* Removes a folder that was prepared by an engine that died before it launched; ERR_EXISTS where
+ * more happened in it than that. */
+bool recover_clear(const char *folder, struct err *err) MUST_CHECK;
 
 #endif

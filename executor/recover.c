@@ -89,6 +89,20 @@ static bool judge(int fd, const char *folder, enum exec_found *ret, struct step_
     return never_started(folder, ret, err);
 }
 
+bool recover_clear(const char *folder, struct err *err)
+{
+    bool missing = false;
+    struct err why = ERR_INIT;
+    struct record record = {0};
+    AUTO_CLOSE int fd = recover_open_record(folder, &missing, &why);
+    bool locked = fd >= 0 && file_lock(fd, &why);
+    bool used = locked && record_read(fd, &record, &why) && (record.began || record.ended);
+    if (!missing && (!locked || used)) {
+        return err_set(err, ERR_EXISTS, "%s is there already, and something ran in it", folder);
+    }
+    return file_remove_tree(folder, err);
+}
+
 /* Who the folder is of, for the one who attaches. */
 static struct exec_attempt *attach(struct exec *e, int record_fd, int sock, const char *folder,
                                    const struct exec_events *events, void *owner, struct err *err)

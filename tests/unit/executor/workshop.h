@@ -181,7 +181,11 @@ static inline struct exec_attempt *start_job(struct job *j, const struct recipe 
         .sync_began = r->sync_began,
     };
     struct exec_attempt *a =
-        exec_find_driver("process")->start(s->exec, j->folder, &spec, &job_events, j, err);
+        exec_find_driver("process")->prepare(s->exec, j->folder, &spec, &job_events, j, err);
+    if (a != NULL && !exec_launch(a, err)) {
+        exec_finish(a);
+        a = NULL;
+    }
     for (size_t i = 0; i < 16; i++) {
         free(argv[i]);
         free(env[i]);

@@ -331,8 +331,8 @@ static void record_end(struct attempt *a, const struct step_end *end)
     };
     rs->exit_code = end->exit_code;
     rs->ended_ms = record.ended_ms;
-    if (rs->started_ms == 0) {
-        rs->started_ms = end->began_ms;
+    if (rs->started_ms == 0 || (a->number == 1 && end->began_ms != 0)) {
+        rs->started_ms = end->began_ms; /* that it runs was heard of a little later */
     }
     run_set_detail(run, a->step, record.message);
     store_add_attempt_end(engine_open_turn(e)->batch, engine_wall(e), run->id, step->name,

@@ -58,6 +58,19 @@ static bool get_pair(struct scope *s, const struct dag_pair *pairs, size_t count
     return err_set(err, ERR_NOT_FOUND, "there is no %s.%s here", what, name);
 }
 
+/* The same path as in ORCH_INPUT_NAME. */
+static bool get_input(struct scope *s, const struct dag_step *step, const char *name,
+                      struct arena *a, struct dag_value *ret, struct err *err)
+{
+    if (!get_pair(s, step->inputs, step->input_count, "inputs", name, a, ret, err)) {
+        return false;
+    }
+    if (ret->type == DAG_STRING && ret->u.string.text[0] != '/') {
+        *ret = dag_string(arena_printf(a, "%s/%s", s->run->workdir, ret->u.string.text));
+    }
+    return true;
+}
+
 static bool get_secret(struct scope *s, const struct dag_ref *ref, struct dag_value *ret,
                        struct err *err)
 {
@@ -282,7 +295,7 @@ static bool get(void *arg, const struct dag_ref *ref, struct arena *a, struct da
     case DAG_RUN:
         return get_run(s, ref, a, ret, err);
     case DAG_INPUTS:
-        return get_pair(s, step->inputs, step->input_count, "inputs", ref->name, a, ret, err);
+        return get_input(s, step, ref->name, a, ret, err);
     case DAG_STEPS:
         return get_step(s, ref, a, ret, err);
     case DAG_TRIGGER:

@@ -105,6 +105,16 @@ printf 'name: w\nsteps:\n  a: {run: echo}\n  b: {needs: a, run: "echo ${{ steps.
 run 1 orchctl run w.yaml; has "nope"
 run 0 orchctl show last --json; is "$(json '.steps[1].reason')" expr
 
+# ---- an input is the same path as a variable and in an expression
+cat >in.yaml <<'Y'
+name: in
+steps:
+  a: {workdir: /, inputs: {f: data.csv}, run: 'echo "$ORCH_INPUT_F" ${{ inputs.f }}'}
+Y
+echo x >data.csv
+run 0 orchctl run in.yaml -q
+run 0 orchctl logs last; is "$out" "a: $work/data.csv $work/data.csv"
+
 # ---- secrets: in the environment of the step, masked in the log, never in an output
 cat >s.yaml <<'Y'
 name: s

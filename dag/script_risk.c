@@ -71,14 +71,40 @@ void risk_command_start(struct frame *f)
     f->target = f->numeric = f->variable = false;
 }
 
+#define WORD_MAX 256 /* longer words mean nothing here */
+
+/* The word as the shell sees it where it holds quotes: \eval and "eval" are eval. Empty where it
+ * holds expansions or is too long. */
+static size_t unquote(const struct frame *f, const char *text, size_t len, char out[WORD_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (strchr("$`", text[i]) != NULL && f->mixed) {
+            return 0;
+        }
+        if (f->mixed && strchr("'\"\\", text[i]) != NULL) {
+            continue;
+        }
+        if (count == WORD_MAX) {
+            return 0;
+        }
+        out[count++] = text[i];
+    }
+    return count;
+}
+
 /* Follows `sh -c CODE`, however many words stand before sh. */
 static void watch_shell(struct frame *f, const char *text, size_t len)
 {
+    if (len == 0) {
+        f->shell = 0;
+        return;
+    }
     const char *slash = memrchr(text, '/', len);
     const char *base = slash != NULL ? slash + 1 : text;
     size_t base_len = len - (size_t)(base - text);
     if (f->shell == 0) {
-        f->shell = !f->mixed && find(base, base_len, shells, COUNT_OF(shells)) != NULL;
+        f->shell = find(base, base_len, shells, COUNT_OF(shells)) != NULL;
     } else if (f->shell == 1 && len > 1 && text[0] == '-') {
         f->shell = text[1] != '-' && memchr(text, 'c', len) != NULL ? 2 : 1;
     } else {
@@ -106,16 +132,16 @@ void risk_name(struct scan *s, struct frame *f, const char *text, size_t len)
     if (f->target) {
         return;
     }
-    watch_shell(f, text, len);
     if (is_assignment(text, len)) {
         assignment(s, f, text, len);
         return;
     }
-    if (f->mixed || find(text, len, prefixes, COUNT_OF(prefixes)) == NULL) {
-        f->name = false;
-    }
-    for (size_t i = 0; i < COUNT_OF(commands) && !f->mixed; i++) {
-        if (find(text, len, &commands[i].name, 1) != NULL) {
+    char word[WORD_MAX];
+    size_t size = unquote(f, text, len, word);
+    watch_shell(f, word, size);
+    f->name = find(word, size, prefixes, COUNT_OF(prefixes)) != NULL;
+    for (size_t i = 0; i < COUNT_OF(commands); i++) {
+        if (find(word, size, &commands[i].name, 1) != NULL) {
             f->risk = commands[i].risk;
             f->command_name = commands[i].name;
         }
@@ -138,21 +164,21 @@ void risk_word(struct scan *s, struct frame *f, const char *text, size_t len)
     if (f->target) {
         return;
     }
-    watch_shell(f, text, len);
-    bool plain = !f->mixed;
+    char word[WORD_MAX];
+    size_t size = unquote(f, text, len, word);
+    watch_shell(f, word, size);
     if (f->numeric) {
         need_numbers(s, f, f->within, s->count);
         f->numeric = false;
     }
-    if (f->risk == RISK_TEST && plain &&
-        find(text, len, numeric_tests, COUNT_OF(numeric_tests)) != NULL) {
+    if (f->risk == RISK_TEST && find(word, size, numeric_tests, COUNT_OF(numeric_tests)) != NULL) {
         need_numbers(s, f, f->before, f->within);
         f->numeric = true;
     }
-    f->variable = (f->risk == RISK_TEST || f->risk == RISK_PRINTF) && plain && len == 2 &&
-                  memcmp(text, "-v", 2) == 0;
-    if (f->risk == RISK_DECLARES && plain) {
-        declaration_option(s, text, len);
+    f->variable =
+        (f->risk == RISK_TEST || f->risk == RISK_PRINTF) && size == 2 && memcmp(word, "-v", 2) == 0;
+    if (f->risk == RISK_DECLARES) {
+        declaration_option(s, word, size);
     }
     if (f->risk == RISK_DECLARES && is_assignment(text, len)) {
         assignment(s, f, text, len);

@@ -152,6 +152,9 @@ static void refused(void **state)
         {"declare -i n\nn=" V, "evaluates what is assigned"},
         {"typeset -rn n=" V, "evaluates what is assigned"},
         {"integer n=" V, "'integer' evaluates its arguments"},
+        {"\\eval " V, "'eval' evaluates its arguments"},
+        {"'eva'\"l\" " V, "'eval' evaluates its arguments"},
+        {"\"/bin/sh\" '-c' " V, "the word behind -c"},
         {"2>&1 eval " V, "'eval' evaluates its arguments"},
         {">x command eval " V, "'eval' evaluates its arguments"},
         {"sh >x -c " V, "the word behind -c"},
@@ -316,6 +319,7 @@ static void exec_shell(const char *shell, const char *path, const struct dag_scr
         setenv(run->vars[i].key, run->vars[i].value.u.string.text, 1);
     }
     AUTO_FREE char *bin = mem_printf("%s/bin", folder), *cwd = mem_printf("%s/cwd", folder);
+    setenv("x", "not-empty", 1); /* so that ${x#…}eval is no eval */
     if (chdir(cwd) != 0 || setenv("PATH", bin, 1) != 0) {
         _exit(126);
     }

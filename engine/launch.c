@@ -149,7 +149,11 @@ struct env {
 static void env_put(struct env *env, const char *name, const char *value)
 {
     size_t len = strlen(name);
-    char *item = arena_printf(env->arena, "%s=%s", name, value);
+    size_t value_len = strlen(value);
+    char *item = arena_alloc(env->arena, len + value_len + 2);
+    memcpy(item, name, len);
+    item[len] = '=';
+    memcpy(item + len + 1, value, value_len);
     for (size_t i = 0; i < env->count; i++) {
         if (strncmp(env->items[i], name, len) == 0 && env->items[i][len] == '=') {
             env->items[i] = item;

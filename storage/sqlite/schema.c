@@ -4,6 +4,8 @@
  */
 #include "storage/sqlite/db.h"
 
+/* Words are compared one by one: a list of more than two in IN is a table that SQLite makes anew
+ * for each statement. */
 // clang-format off
 static const char *const first_tables[] = {
 "CREATE TABLE journal (\n"
@@ -54,8 +56,9 @@ static const char *const first_tables[] = {
 "    id          TEXT NOT NULL UNIQUE,\n"
 "    pipeline    INTEGER NOT NULL REFERENCES pipelines (key),\n"
 "    number      INTEGER NOT NULL,\n"
-"    status      TEXT NOT NULL CHECK (status IN\n"
-"        ('queued', 'running', 'waiting', 'succeeded', 'failed', 'cancelled')),\n"
+"    status      TEXT NOT NULL CHECK (\n"
+"        status = 'queued' OR status = 'running' OR status = 'waiting'\n"
+"        OR status = 'succeeded' OR status = 'failed' OR status = 'cancelled'),\n"
 "    reason      TEXT,\n"
 "    cancelling  INTEGER NOT NULL DEFAULT 0,\n"
 "    created_ms  INTEGER NOT NULL,\n"
@@ -83,8 +86,11 @@ static const char *const first_tables[] = {
 "    run         INTEGER NOT NULL REFERENCES runs (key),\n"
 "    folder      TEXT NOT NULL,\n"
 "    idx         INTEGER NOT NULL,\n"
-"    status      TEXT NOT NULL CHECK (status IN ('pending', 'ready', 'starting', 'running',\n"
-"        'waiting', 'succeeded', 'failed', 'cancelled', 'skipped', 'reused')),\n"
+"    status      TEXT NOT NULL CHECK (\n"
+"        status = 'pending' OR status = 'ready' OR status = 'starting'\n"
+"        OR status = 'running' OR status = 'waiting' OR status = 'succeeded'\n"
+"        OR status = 'failed' OR status = 'cancelled' OR status = 'skipped'\n"
+"        OR status = 'reused'),\n"
 "    attempt     INTEGER NOT NULL DEFAULT 0,\n"
 "    reason      TEXT,\n"
 "    due_ms      INTEGER,\n"
@@ -101,8 +107,9 @@ static const char *const first_tables[] = {
 "    run        INTEGER NOT NULL,\n"
 "    step       TEXT NOT NULL,\n"
 "    number     INTEGER NOT NULL,\n"
-"    status     TEXT NOT NULL CHECK (status IN\n"
-"        ('starting', 'running', 'succeeded', 'failed', 'cancelled', 'lost')),\n"
+"    status     TEXT NOT NULL CHECK (\n"
+"        status = 'starting' OR status = 'running' OR status = 'succeeded'\n"
+"        OR status = 'failed' OR status = 'cancelled' OR status = 'lost'),\n"
 "    reason     TEXT,\n"
 "    message    TEXT,\n"
 "    executor   TEXT,\n"

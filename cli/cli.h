@@ -82,7 +82,7 @@ json_t *cli_json_time(int64_t wall_ms);
 /* ---- report.c: times and sizes for people, in an arena */
 const char *cli_local_time(struct arena *a, int64_t wall_ms); /* "2026-11-21 08:00:01", "-" for 0 */
 const char *cli_duration(struct arena *a, int64_t ms);        /* "-" below 0 */
-const char *cli_size(struct arena *a, int64_t bytes);         /* "-" for 0 */
+const char *cli_size(struct arena *a, int64_t bytes);         /* "-" below 0 */
 
 /* ---- open.c: data folder, store, runs */
 const char *cli_data_dir(struct cli *c); /* borrowed */

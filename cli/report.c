@@ -144,5 +144,5 @@ const char *cli_duration(struct arena *a, int64_t ms)
 const char *cli_size(struct arena *a, int64_t bytes)
 {
     char out[32];
-    return bytes <= 0 ? "-" : arena_strdup(a, text_format_size(bytes, out));
+    return bytes < 0 ? "-" : arena_strdup(a, text_format_size(bytes, out));
 }

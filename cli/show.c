@@ -152,7 +152,7 @@ static void print_row(struct view *v, struct table *t, const struct row *row)
     table_cell(t, 1, s->status, term_status_style(s->status));
     table_cell(t, 2, cli_duration(v->a, step_duration(s)), TERM_PLAIN);
     table_cell(t, 3, s->attempt ? arena_printf(v->a, "%" PRIu32, s->attempt) : "-", TERM_PLAIN);
-    table_cell(t, 4, cli_size(v->a, row->peak), TERM_PLAIN);
+    table_cell(t, 4, row->peak > 0 ? cli_size(v->a, row->peak) : "-", TERM_PLAIN);
     table_cell(
         t, 5,
         row->metric_count > METRICS_SHOWN

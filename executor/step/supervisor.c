@@ -492,7 +492,7 @@ static void explain(struct step_end *end, const char *fmt, ...)
 static void explain_stop(struct supervisor *s)
 {
     char text[32];
-    const char *how = s->killed ? "killed" : "ended on request";
+    const char *how = s->killed ? "was killed" : "ended on request";
     s->end.how = s->cause;
     if (s->cause == STEP_TIMEOUT) {
         explain(&s->end, "the timeout of %s was reached; the command was %s",

@@ -105,6 +105,15 @@ printf 'name: w\nsteps:\n  a: {run: echo}\n  b: {needs: a, run: "echo ${{ steps.
 run 1 orchctl run w.yaml; has "nope"
 run 0 orchctl show last --json; is "$(json '.steps[1].reason')" expr
 
+# ---- empty files and folders have a size too
+cat >empty.yaml <<'Y'
+name: empty
+steps:
+  a: {run: ': > "$ORCH_OUT/f"; mkdir "$ORCH_OUT/d"; : > "$ORCH_ARTIFACTS/e"', outputs: {f: {path: f}, d: {path: d}}}
+Y
+run 0 orchctl run empty.yaml -q
+run 0 orchctl show last; has "/f (0B)"; has "/d (0B)"; lacks "(-)"
+
 # ---- an input is the same path as a variable and in an expression
 cat >in.yaml <<'Y'
 name: in

@@ -39,6 +39,7 @@ failed() {
     FAILURES+=("$1")
     printf '%sFAILED  %s%s\n' "$RED" "$1" "$PLAIN"
     if [ $# -gt 1 ] && [ -f "$2" ]; then
+        grep -m 1 -A 12 -E '==ERROR: |runtime error: ' "$2" | sed 's/^/        /' || true
         tail -n "${3:-40}" "$2" | sed 's/^/        /'
     fi
 }

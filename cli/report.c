@@ -42,14 +42,6 @@ json_t *cli_json_time(int64_t wall_ms)
     return wall_ms > 0 ? json_string(clock_format(wall_ms, out)) : json_null();
 }
 
-void cli_print_json(json_t *value, bool line)
-{
-    size_t flags = (line ? JSON_COMPACT : JSON_INDENT(2)) | JSON_ENCODE_ANY;
-    json_dumpf(value, stdout, flags);
-    putchar('\n');
-    json_decref(value);
-}
-
 /* ---- errors */
 
 static void print_stderr(const char *text)

@@ -140,6 +140,15 @@ static void event_of_step(struct turn *t, struct effect *effect, int64_t now)
     };
 }
 
+/* Of the ways to be cancelled without an attempt, the one that nobody asked for is explained. */
+static void explain_cancel(struct run *run, const struct sched_action *act)
+{
+    bool plain = act->state == SCHED_CANCELLED && act->reason == SCHED_CANCEL;
+    if (plain && !run->cancelling && run->steps[act->step].detail == NULL) {
+        run_set_detail(run, act->step, "a step with fail_fast failed");
+    }
+}
+
 static void record_step(struct turn *t, struct effect *effect)
 {
     struct run *run = effect->run;
@@ -147,6 +156,7 @@ static void record_step(struct turn *t, struct effect *effect)
     const struct dag_step *step = &run->pipeline->steps[act->step];
     struct run_step *rs = &run->steps[act->step];
     int64_t now = engine_wall(run->engine);
+    explain_cancel(run, act);
     event_of_step(t, effect, now);
     if (act->state == SCHED_STARTING) {
         store_add_attempt(t->batch, now, run->id, step->name, act->attempt, "process",
@@ -503,6 +513,7 @@ bool engine_cancel(struct engine *e, const char *run, const char *actor, bool ki
     store_add_verdict(t->batch, engine_wall(e), actor, r->id, NULL, "cancel",
                       kill ? "{\"kill\":true}" : "{\"kill\":false}");
     t->urgent = true;
+    r->cancelling = true;
     sched_cancel(r->sched, kill, engine_boot(e));
     return true;
 }

@@ -76,6 +76,7 @@ struct run {
     struct run_step *steps;
     int lock;            /* fd of engine.lock, held */
     struct words *words; /* the socket other processes speak to (socket.c) */
+    bool cancelling;     /* somebody asked for its end */
     bool ended;          /* its end has been committed */
     enum sched_run_state state;
     enum sched_reason reason;

@@ -594,7 +594,8 @@ static bool restore_run(struct adoption *ad, struct err *err)
             return false;
         }
     }
-    if (ad->record.cancelling) {
+    run->cancelling = ad->record.cancelling;
+    if (run->cancelling) {
         sched_restore_cancelled(run->sched);
     }
     sched_start(run->sched, engine_boot(run->engine));

@@ -2,7 +2,7 @@
  * internal.h - private to engine: its objects, and which file does what with them.
  *
  *   engine.c   the engine, the turn, commits, carrying out
- *   run.c      a run's making, adoption and freeing            plan.c    what would run
+ *   run.c      a run's making and freeing; adopt.c takes over  plan.c    what would run
  *   launch.c   a step's spec: environment, command, secrets    scope.c   what expressions may ask
  *   finish.c   taking in how an attempt ended                  socket.c  words from other processes
  *   manifest.c what the run was made of                        view.c    records as JSON
@@ -130,6 +130,14 @@ int64_t engine_boot(struct engine *e);
 struct run *engine_find_run(struct engine *e, const char *id);
 
 /* run.c */
+struct run *run_new(struct engine *e, struct dag_pipeline *pipeline,
+                    const char *id);                  /* takes the pipeline */
+void run_set_file(struct run *run, const char *file); /* the pipeline file, absolute */
+bool run_take_lock(struct run *run, struct err *err) MUST_CHECK;
+bool run_set_trigger(struct run *run, const char *json, struct err *err) MUST_CHECK;
+/* `elapsed_ms`: how much of the run's timeout an earlier engine has used up. */
+void run_make_scheduler(struct run *run, int64_t elapsed_ms);
+void run_own(struct engine *e, struct run *run);
 void run_free(struct run *run);
 enum sched_verdict run_condition(void *arg, uint32_t step);
 void run_set_detail(struct run *run, uint32_t step, const char *text);

@@ -114,6 +114,25 @@ static bool send_launch(struct exec_attempt *a, int folder, int record, struct e
     return true;
 }
 
+/* ---- what is said to the supervisor
+ * ------------------------------------------------------------------ */
+
+static void say(struct exec_attempt *a, enum step_msg_kind kind, int64_t number)
+{
+    struct step_msg msg = {.kind = kind, .number = number};
+    struct err err = ERR_INIT;
+    if (a->channel >= 0 && !step_send(a->channel, &msg, NULL, 0, &err)) {
+        return; /* it is gone, which its channel will tell */
+    }
+}
+
+static void say_stop(struct exec_attempt *a)
+{
+    if (a->stopping != STOP_NO) {
+        say(a, MSG_STOP, a->stopping == STOP_KILL ? 0 : -1);
+    }
+}
+
 /* ---- how it ends
  * ------------------------------------------------------------------------------------------ */
 
@@ -204,6 +223,11 @@ static void ask_reap(struct exec_attempt *a)
 static void launch_again(struct exec_attempt *a, int record)
 {
     struct err err = ERR_INIT;
+    if (a->stopping != STOP_NO) {
+        close(record);
+        end_without_supervisor(a, STEP_CANCELLED, "cancelled before the command began");
+        return;
+    }
     int folder = open(a->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     bool again = ++a->tries < TRIES;
     if (again && folder >= 0 && send_launch(a, folder, record, &err)) {
@@ -212,15 +236,25 @@ static void launch_again(struct exec_attempt *a, int record)
     if (!again || folder < 0) {
         mem_close_fd(&folder);
         close(record);
-        err_set(&err, ERR_UNAVAILABLE,
-                "%s ends as soon as it is started: is it the program of this version?",
-                a->exec->program);
+        (void)launcher_refuse(a->exec, &err);
     }
     end_without_supervisor(a, STEP_SPAWN, err.msg);
 }
 
-/* The channel has closed without an END. While the lock is held the supervisor is on its way out:
- * a dying process closes its descriptors one after the other. */
+/* A supervisor that took another connection for its engine's, one of an engine that has died since,
+ * listens again. */
+static bool connect_again(struct exec_attempt *a)
+{
+    int sock = file_socket_connect(a->folder, "control", NULL);
+    if (sock >= 0) {
+        attempt_connect(a, sock);
+        say_stop(a);
+    }
+    return sock >= 0;
+}
+
+/* The channel has closed without an END. While the lock is held the supervisor is on its way out (a
+ * dying process closes its descriptors one after the other), or it dropped us. */
 static void look_at_record(struct exec_attempt *a)
 {
     struct err err = ERR_INIT;
@@ -231,7 +265,9 @@ static void look_at_record(struct exec_attempt *a)
     bool readable = locked && record_read(fd, &record, &err);
     a->began_ms = readable && record.began ? record.began_ms : a->began_ms;
     if (fd >= 0 && !locked) {
-        start_timer(a, LOOK_AGAIN_MS);
+        if (!connect_again(a)) {
+            start_timer(a, LOOK_AGAIN_MS);
+        }
     } else if (readable && record.ended) {
         end(a, &record.end);
     } else if (readable && !record.began && a->launch.len > 0) {
@@ -361,15 +397,6 @@ struct exec_attempt *attempt_prepare(struct exec *e, const char *folder,
  * --------------------------------------------------------------------------------------------------------
  */
 
-static void say(struct exec_attempt *a, enum step_msg_kind kind, int64_t number)
-{
-    struct step_msg msg = {.kind = kind, .number = number};
-    struct err err = ERR_INIT;
-    if (a->channel >= 0 && !step_send(a->channel, &msg, NULL, 0, &err)) {
-        return; /* it is gone, which its channel will tell */
-    }
-}
-
 bool exec_launch(struct exec_attempt *a, struct err *err)
 {
     int folder = a->folder_fd, record = a->record_fd;
@@ -379,7 +406,8 @@ bool exec_launch(struct exec_attempt *a, struct err *err)
 
 void exec_stop(struct exec_attempt *a, bool kill)
 {
-    say(a, MSG_STOP, kill ? 0 : -1);
+    a->stopping = kill || a->stopping == STOP_KILL ? STOP_KILL : STOP_TERM;
+    say_stop(a);
 }
 
 void exec_finish(struct exec_attempt *a)

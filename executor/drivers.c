@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct exec_driver drivers[] = {
@@ -39,30 +40,36 @@ static char *own_folder(void)
     return slash == NULL ? NULL : mem_strndup(path, (size_t)(slash - path));
 }
 
+static bool is_program(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
 char *exec_find_program(struct err *err)
 {
     const char *given = getenv("ORCH_STEP");
     /* In the environment of a step this is the step's name, which holds no slash: an orchctl that
      * a step calls finds its own. */
     if (given != NULL && strchr(given, '/') != NULL) {
-        if (access(given, X_OK) == 0) {
+        if (is_program(given)) {
             return mem_strdup(given);
         }
-        err_set(err, ERR_NOT_FOUND, "orch-step is not at %s, where ORCH_STEP points", given);
+        err_set(err, ERR_UNAVAILABLE, "orch-step is not at %s, where ORCH_STEP points", given);
         return NULL;
     }
     AUTO_FREE char *own = own_folder();
     const char *base = own == NULL ? "/usr/bin" : own;
     AUTO_FREE char *beside = mem_printf("%s/orch-step", base);
     AUTO_FREE char *libexec = mem_printf("%s/../libexec/orchd/orch-step", base);
-    if (access(beside, X_OK) == 0) {
+    if (is_program(beside)) {
         return mem_steal(beside);
     }
-    if (access(libexec, X_OK) == 0) {
+    if (is_program(libexec)) {
         return mem_steal(libexec);
     }
     err_set(
-        err, ERR_NOT_FOUND,
+        err, ERR_UNAVAILABLE,
         "orch-step was not found at %s nor at %s: install it there, or set ORCH_STEP to its path",
         beside, libexec);
     return NULL;

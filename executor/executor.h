@@ -38,7 +38,7 @@ struct exec_events {
 };
 
 /* ORCH_STEP, else beside this program, else ../libexec/orchd/. The caller owns; NULL and
- * ERR_NOT_FOUND that lists where it looked. */
+ * ERR_UNAVAILABLE that lists where it looked. */
 char *exec_find_program(struct err *err) MUST_CHECK;
 
 /* Starts the launcher, in its own session, so that a Ctrl-C of the terminal does not reach it.

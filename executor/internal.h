@@ -47,12 +47,13 @@ struct exec_attempt {
     struct loop_timer *timer; /* looks again whether the supervisor is gone */
     int64_t began_ms;         /* 0 = not known to have begun */
     bool began, ended, reaping;
-    int folder_fd, record_fd; /* prepared and not launched yet; else -1 */
-    struct buf launch;        /* the LAUNCH, encoded, until the command is known to have begun */
-    int spec_fd;              /* what travels with it where it is large; -1 = nothing */
-    int tries;                /* launchers that died over this attempt */
-    bool due;                 /* `result` is told by the timer, not from inside a call */
-    struct step_end result;   /* where no supervisor is left to tell it */
+    enum { STOP_NO, STOP_TERM, STOP_KILL } stopping; /* what exec_stop() asked for */
+    int folder_fd, record_fd;                        /* prepared and not launched yet; else -1 */
+    struct buf launch;      /* the LAUNCH, encoded, until the command is known to have begun */
+    int spec_fd;            /* what travels with it where it is large; -1 = nothing */
+    int tries;              /* launchers that died over this attempt */
+    bool due;               /* `result` is told by the timer, not from inside a call */
+    struct step_end result; /* where no supervisor is left to tell it */
     UT_hash_handle hh;
 };
 
@@ -62,6 +63,8 @@ bool launcher_start(struct exec *e, struct err *err) MUST_CHECK; /* no effect wh
  * case. */
 bool launcher_send(struct exec *e, const struct buf *bytes, int *fds, size_t fd_count,
                    struct err *err) MUST_CHECK;
+/* Says that the program is no launcher; always false. */
+bool launcher_refuse(const struct exec *e, struct err *err);
 bool launcher_ask_reap(struct exec *e, int64_t token, const char *run, const char *step,
                        int64_t attempt, struct err *err) MUST_CHECK;
 /* Blocks until the launcher has said something, and handles it; false at the deadline (ms). */

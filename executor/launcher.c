@@ -125,6 +125,13 @@ static bool send_now(struct exec *e, const struct buf *bytes, const int *fds, si
     return step_send_bytes(e->sock, bytes->data, bytes->len, fds, fd_count, err);
 }
 
+bool launcher_refuse(const struct exec *e, struct err *err)
+{
+    return err_set(err, ERR_UNAVAILABLE,
+                   "%s ends as soon as it is started: is it the program of this version?",
+                   e->program);
+}
+
 bool launcher_send(struct exec *e, const struct buf *bytes, int *fds, size_t fd_count,
                    struct err *err)
 {
@@ -133,6 +140,9 @@ bool launcher_send(struct exec *e, const struct buf *bytes, int *fds, size_t fd_
     if (!sent && why.code != ERR_BUSY && e->sock >= 0) {
         launcher_lost(e); /* it died before it was heard to */
         sent = send_now(e, bytes, fds, fd_count, &why);
+        if (!sent && why.code != ERR_BUSY && e->sock >= 0) {
+            (void)launcher_refuse(e, &why);
+        }
     }
     if (!sent && why.code == ERR_BUSY) {
         keep_for_later(e, bytes, fds, fd_count);

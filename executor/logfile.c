@@ -29,9 +29,15 @@ struct exec_log {
 struct exec_log *exec_log_open(const char *folder, struct err *err)
 {
     AUTO_FREE char *path = mem_printf("%s/log", folder);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
         err_sys(err, errno, "%s", path);
+        return NULL;
+    }
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        err_set(err, ERR_INVALID, "%s is not a regular file: the step has put it there", path);
+        close(fd);
         return NULL;
     }
     struct exec_log *log = mem_alloc(sizeof(*log));

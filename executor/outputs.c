@@ -13,6 +13,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
@@ -179,15 +181,19 @@ bool exec_parse_outputs(const char *text, size_t len, struct exec_outputs *ret, 
 /* Reads a file of an attempt's folder; no such file is an empty one. */
 static bool read_file(const char *folder, const char *name, struct buf *ret, struct err *err)
 {
-    AUTO_FREE char *path = mem_printf("%s/%s", folder, name);
     struct err why = ERR_INIT;
-    if (file_read(path, ret, &why) || why.code == ERR_NOT_FOUND) {
+    AUTO_CLOSE int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0 && errno != ENOENT) {
+        return err_sys(err, errno, "cannot open %s", folder);
+    }
+    /* A link is not followed: it could lead to what only the reader may see. */
+    if (dir < 0 || file_read_at(dir, name, ret, &why) || why.code == ERR_NOT_FOUND) {
         return true;
     }
     if (err != NULL) {
         *err = why;
     }
-    return false;
+    return err_wrap(err, "%s", folder);
 }
 
 bool exec_read_outputs(const char *folder, struct exec_outputs *ret, struct err *err)

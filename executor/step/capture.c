@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CHUNK (64 << 10)
@@ -58,12 +59,25 @@ void capture_done(struct capture *c)
 /* ---- the file
  * ------------------------------------------------------------------------------------- */
 
+/* Made with the first line, so the command may have put something else in its place: a pipe must
+ * hold us neither here nor when it is full. */
 static bool open_log(struct capture *c)
 {
-    if (c->fd < 0) {
-        c->fd = openat(c->dir, "log", O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0644);
+    int flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    struct stat st;
+    if (c->fd >= 0) {
+        return true;
     }
-    return c->fd >= 0;
+    int fd = openat(c->dir, "log", flags, 0644);
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+        c->fd = fd;
+        return true;
+    }
+    if (fd >= 0) {
+        close(fd);
+        errno = EEXIST;
+    }
+    return false;
 }
 
 /* All or nothing: a line that went in by half is taken back, so that the next one begins where a

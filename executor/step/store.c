@@ -29,6 +29,7 @@
 struct results {
     int dir; /* of the attempt */
     const struct step_spec *spec;
+    const struct digest_ask *ask;
     struct capture *log;
     bool strict; /* an artifact that cannot be stored is an error */
     struct step_files files;
@@ -68,7 +69,7 @@ static bool store_output(struct results *r, int out, const struct step_want *wan
                err_set(err, ERR_NOT_FOUND, "output '%s' was not written: expected $ORCH_OUT/%s",
                        want->name, want->path);
     }
-    if (!cas_put(r->spec->store, out, want->path, &object, err)) {
+    if (!cas_put_asking(r->spec->store, out, want->path, r->ask, &object, err)) {
         return err_wrap(err, "output '%s'", want->name);
     }
     add_file(r, false, want->name, mem_printf("out/%s", want->path), &object);
@@ -127,11 +128,11 @@ static bool store_artifact(struct results *r, int fd, const char *name, const ch
             S_ISLNK(st.st_mode) ? "a symbolic link" : "a device, pipe or socket");
         return true;
     }
-    if (cas_put(r->spec->store, fd, name, &object, &why)) {
+    if (cas_put_asking(r->spec->store, fd, name, r->ask, &object, &why)) {
         add_file(r, true, path, mem_printf("artifacts/%s", path), &object);
         return true;
     }
-    if (r->strict) {
+    if (r->strict || !digest_may_go_on(r->ask, NULL)) {
         *err = why;
         return err_wrap(err, "artifact '%s'", path);
     }
@@ -263,10 +264,11 @@ static bool sync_names(int dir, struct err *err)
     return true;
 }
 
-bool store_results(int dir, const struct step_spec *spec, bool outputs, struct capture *log,
-                   struct step_end *end, struct err *err)
+bool store_results(int dir, const struct step_spec *spec, bool outputs,
+                   const struct digest_ask *ask, struct capture *log, struct step_end *end,
+                   struct err *err)
 {
-    struct results r = {.dir = dir, .spec = spec, .log = log, .strict = outputs};
+    struct results r = {.dir = dir, .spec = spec, .ask = ask, .log = log, .strict = outputs};
     struct err why = ERR_INIT;
     bool ok = (!outputs || store_outputs(&r, &why)) && store_artifacts(&r, &why);
     if (!ok && !r.strict) {

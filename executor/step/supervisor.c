@@ -50,12 +50,13 @@
 #define LISTEN_RETRY_MS 500 /* where the control socket could not be made */
 #define CLEAN_MS 10000      /* what SIGKILL has not ended by then hangs in the kernel */
 #define DRAIN_MS 1000       /* for a pipe that somebody outside the tree holds */
+#define STORE_MS 60000      /* with a timeout, storing results may take as long again, and this */
 
 struct supervisor {
     struct step_spec spec;
     int folder, record, signals;
     int channel;        /* the engine; -1 = none */
-    int control;        /* where the next engine connects; -1 = not needed yet */
+    int control;        /* where the next engine connects; -1 while there is one */
     int pipes[STREAMS]; /* read ends; -1 = at their end */
     int timer;          /* -1 until a deadline is worth one */
     struct capture log;
@@ -67,6 +68,8 @@ struct supervisor {
     bool told_began;
     enum step_how cause; /* why it was stopped; 0 = it was not */
     bool killed;         /* SIGKILL has been sent */
+    bool asked;          /* to stop, since it was last cleared */
+    int64_t store_until_ms; /* boot clock: storing the results is given up; 0 = never */
     int64_t deadline_ms; /* boot clock: timeout, or the end of the grace; 0 = none */
     int64_t began_ms, began_boot_ms;
     struct step_end end;
@@ -118,6 +121,14 @@ static void tell_began(struct supervisor *s)
     send_message(s, &msg);
 }
 
+static void close_control(struct supervisor *s)
+{
+    if (s->control >= 0) {
+        (void)unlinkat(s->folder, "control", 0);
+        close_fd(&s->control);
+    }
+}
+
 /* Only our own user and root may stop a step. */
 static bool is_trusted(int fd)
 {
@@ -135,6 +146,8 @@ static void on_connect(struct supervisor *s)
         return;
     }
     if (fd >= 0) {
+        /* One engine at a time: who comes next finds no socket, and sees the lock held. */
+        close_control(s);
         s->channel = fd;
         tell_began(s);
     }
@@ -172,6 +185,7 @@ static void kill_command(struct supervisor *s)
 static void stop(struct supervisor *s, enum step_how cause, int64_t grace_ms)
 {
     bool first = s->cause == 0;
+    s->asked = true;
     int64_t until = boot_now() + grace_ms;
     if (first) {
         s->cause = cause;
@@ -305,8 +319,8 @@ static int poll_wait(const struct supervisor *s)
     return wait > INT_MAX ? INT_MAX : (int)wait;
 }
 
-/* Waits until something happens and acts on it. */
-static void turn(struct supervisor *s)
+/* Waits (ms, -1: for ever) until something happens and acts on it. */
+static void turn(struct supervisor *s, int wait)
 {
     enum { SIGNALS, CHANNEL, CONTROL, TIMER, OUT, ERR, COUNT };
     struct pollfd fds[COUNT] = {
@@ -317,7 +331,7 @@ static void turn(struct supervisor *s)
         [OUT] = {.fd = s->pipes[STREAM_OUT], .events = POLLIN},
         [ERR] = {.fd = s->pipes[STREAM_ERR], .events = POLLIN},
     };
-    if (poll(fds, COUNT, poll_wait(s)) < 0) {
+    if (poll(fds, COUNT, wait) < 0) {
         return; /* EINTR, or no memory: the next turn */
     }
     for (int i = 0; i < STREAMS; i++) {
@@ -379,7 +393,7 @@ static bool write_script(const struct supervisor *s, char ret[PATH_MAX], struct 
     (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", s->folder);
     ssize_t len = readlink(link, ret, PATH_MAX - sizeof("/script"));
     AUTO_CLOSE int fd =
-        openat(s->folder, "script", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        openat(s->folder, "script", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (len < 0 || fd < 0) {
         return err_sys(err, errno, "cannot write the step's script");
     }
@@ -416,6 +430,10 @@ static bool start(struct supervisor *s, struct err *err)
     }
     if (pipe2(out, O_CLOEXEC) < 0 || pipe2(err_pipe, O_CLOEXEC) < 0) {
         err_sys(err, errno, "cannot make the pipes for the command's output");
+    } else if (fcntl(out[0], F_SETFL, O_NONBLOCK) < 0 ||
+               fcntl(err_pipe[0], F_SETFL, O_NONBLOCK) < 0) {
+        /* A command may open its own pipe and read what we were told is there. */
+        err_sys(err, errno, "cannot set up the pipes for the command's output");
     } else if (record_began(s, err)) {
         pid_t pid =
             command_start(&s->spec, script[0] != '\0' ? script : NULL, out[1], err_pipe[1], err);
@@ -521,9 +539,51 @@ static void explain_status(struct supervisor *s)
     }
 }
 
-static void conclude(struct supervisor *s)
+/* What a command left may take hours to store (or for ever, where a file is nothing but a hole), so
+ * the engine is heard meanwhile. */
+static bool may_store_on(void *arg)
+{
+    struct supervisor *s = arg;
+    turn(s, 0);
+    return !s->asked && (s->store_until_ms == 0 || boot_now() < s->store_until_ms);
+}
+
+/* The command had succeeded. */
+static void explain_unstored(struct supervisor *s, const struct err *why)
+{
+    char text[32];
+    if (s->cause != 0) {
+        s->end.how = s->cause;
+        explain(&s->end, "%s while the step's results were being stored",
+                s->cause == STEP_SHUTDOWN ? "the host shut down" : "cancelled");
+    } else if (s->store_until_ms != 0 && boot_now() >= s->store_until_ms) {
+        s->end.how = STEP_TIMEOUT;
+        explain(&s->end, "storing the step's results took longer than its timeout of %s: %.300s",
+                text_format_duration(s->spec.timeout_ms, text), why->msg);
+    } else {
+        s->end.how = STEP_OUTPUT;
+        explain(&s->end, "%s", why->msg);
+    }
+}
+
+static void store(struct supervisor *s)
 {
     struct err err = ERR_INIT;
+    struct digest_ask ask = {.go_on = may_store_on, .arg = s};
+    bool ok = s->end.how == STEP_OK;
+    s->asked = false;
+    set_deadline(s, 0);
+    if (s->spec.timeout_ms > 0) {
+        int64_t most = s->spec.timeout_ms > STORE_MS ? s->spec.timeout_ms : STORE_MS;
+        s->store_until_ms = boot_now() + most;
+    }
+    if (!store_results(s->folder, &s->spec, ok, &ask, &s->log, &s->end, &err) && ok) {
+        explain_unstored(s, &err);
+    }
+}
+
+static void conclude(struct supervisor *s)
+{
     s->end.exit_code = WIFEXITED(s->status) ? WEXITSTATUS(s->status) : -1;
     s->end.signal = WIFSIGNALED(s->status) ? WTERMSIG(s->status) : 0;
     s->end.began_ms = s->began_ms;
@@ -532,11 +592,7 @@ static void conclude(struct supervisor *s)
     } else {
         explain_status(s);
     }
-    if (!store_results(s->folder, &s->spec, s->end.how == STEP_OK, &s->log, &s->end, &err) &&
-        s->end.how == STEP_OK) {
-        s->end.how = STEP_OUTPUT;
-        explain(&s->end, "%s", err.msg);
-    }
+    store(s);
 }
 
 /* Whether the engine has committed the end. */
@@ -570,9 +626,7 @@ _Noreturn static void finish(struct supervisor *s)
     }
     s->end.log_cut = s->log.cut || s->log.lossy;
     s->end.ended_ms = wall_now();
-    if (s->control >= 0) {
-        (void)unlinkat(s->folder, "control", 0); /* who comes now waits for the lock */
-    }
+    close_control(s); /* who comes now waits for the lock */
     bool recorded = record_write_end(s->record, &s->end, false, NULL);
     msg.end = s->end;
     send_message(s, &msg);
@@ -606,10 +660,12 @@ _Noreturn void supervise(const struct supervisor_launch *launch)
         finish(&s);
     }
     while (!s.ended || is_winding_down(&s)) {
-        turn(&s);
+        turn(&s, poll_wait(&s));
     }
     clear_tree(&s);
     drain(&s);
+    close_fd(&s.pipes[STREAM_OUT]);
+    close_fd(&s.pipes[STREAM_ERR]);
     capture_end(&s.log, wall_now());
     conclude(&s);
     finish(&s);

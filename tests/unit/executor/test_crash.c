@@ -79,6 +79,29 @@ static void steps_outlive_their_launcher(void **state)
     free_job(next);
 }
 
+static void a_launch_that_was_lost_can_be_cancelled(void **state)
+{
+    struct workshop *s = *state;
+    struct job *first = run_job(s, &(struct recipe){.script = "sleep 60"});
+    await_began(first);
+    pid_t launcher = parent_of(supervisor_of(first));
+    assert_int_equal(kill(launcher, SIGSTOP), 0);
+    struct job *j = run_job(s, &(struct recipe){.script = "touch \"$TOP/ran\""});
+    struct job *again = run_job(s, &(struct recipe){.script = "exit 8"});
+    exec_stop(j->attempt, false);
+    assert_int_equal(kill(launcher, SIGKILL), 0); /* with two launches unread */
+    await_end(j);
+    assert_int_equal(j->end.how, STEP_CANCELLED);
+    assert_false(is_there(s->top, "ran"));
+    await_end(again);
+    assert_int_equal(again->end.exit_code, 8);
+    exec_stop(first->attempt, true);
+    await_end(first);
+    free_job(first);
+    free_job(again);
+    free_job(j);
+}
+
 static void leftovers_are_found_without_their_launcher(void **state)
 {
     struct workshop *s = *state;
@@ -143,12 +166,15 @@ static void a_running_step_is_taken_up_again(void **state)
 static void again_and_again(void **state)
 {
     struct workshop *s = *state;
-    struct job *j = run_job(s, &(struct recipe){.script = "sleep 1; exit 3"});
+    struct job *j = run_job(s, &(struct recipe){.script = "sleep 30; exit 3"});
+    int64_t before = clock_boot_ms(clock_system());
     for (int i = 0; i < 20; i++) {
         crash(s);
         open_exec(s);
         assert_int_equal(recover(j), EXEC_RUNNING);
     }
+    print_message("20 restarts of the engine: %lld ms\n",
+                  (long long)(clock_boot_ms(clock_system()) - before));
     exec_stop(j->attempt, false);
     await_end(j);
     assert_int_equal(j->end.how, STEP_CANCELLED);
@@ -164,6 +190,12 @@ static void only_one_engine_at_a_time(void **state)
     enum exec_found found;
     struct exec_attempt *other;
     await_began(j);
+    assert_false(exec_recover(s->exec, j->folder, &job_events, j, &found, &other, &j->end, &err));
+    assert_int_equal(err.code, ERR_UNAVAILABLE);
+    crash(s);
+    open_exec(s);
+    assert_int_equal(recover(j), EXEC_RUNNING);
+    turn_until(s, &j->ended, 100);
     assert_false(exec_recover(s->exec, j->folder, &job_events, j, &found, &other, &j->end, &err));
     assert_int_equal(err.code, ERR_UNAVAILABLE);
     exec_stop(j->attempt, true);
@@ -339,6 +371,7 @@ int main(void)
         TEST(a_dead_supervisor_is_a_lost_attempt),
         TEST(a_record_with_an_end_counts_though_nobody_told_it),
         TEST(steps_outlive_their_launcher),
+        TEST(a_launch_that_was_lost_can_be_cancelled),
         TEST(leftovers_are_found_without_their_launcher),
         TEST(a_terminated_launcher_leaves_its_steps),
         TEST(a_running_step_is_taken_up_again),

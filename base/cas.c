@@ -248,6 +248,12 @@ static bool put_folder(struct cas_store *store, int path_fd, const char *name,
 bool cas_put(const char *store_dir, int dir_fd, const char *name, struct cas_object *ret,
              struct err *err)
 {
+    return cas_put_asking(store_dir, dir_fd, name, NULL, ret, err);
+}
+
+bool cas_put_asking(const char *store_dir, int dir_fd, const char *name,
+                    const struct digest_ask *ask, struct cas_object *ret, struct err *err)
+{
     struct stat st;
     struct cas_store store;
     struct cas_object object = {.files = 1};
@@ -260,6 +266,7 @@ bool cas_put(const char *store_dir, int dir_fd, const char *name, struct cas_obj
         return refuse_kind(st.st_mode, name, err);
     if (!cas_store_open(&store, store_dir, err))
         return false;
+    store.ask = ask;
     struct cas_source source = {.fd = fd, .name = name};
     bool ok = S_ISDIR(st.st_mode)
                   ? put_folder(&store, fd, name, &object, err)

@@ -32,6 +32,12 @@ struct cas_object {
 bool cas_put(const char *store_dir, int dir_fd, const char *name, struct cas_object *ret,
              struct err *err) MUST_CHECK;
 
+/* The same, but asks every few megabytes, and with each file of a folder, whether to go on: a step
+ * may leave files that take days to read (a sparse one costs it nothing). ERR_BUSY where not. */
+bool cas_put_asking(const char *store_dir, int dir_fd, const char *name,
+                    const struct digest_ask *ask, struct cas_object *ret,
+                    struct err *err) MUST_CHECK;
+
 /* Opens an object for reading after checking its digest (reads it whole): -1 and ERR_NOT_FOUND, or
  * ERR_CORRUPT that names both digests. */
 int cas_open(const char *store_dir, const char *digest, struct err *err) MUST_CHECK;

@@ -115,7 +115,8 @@ static bool finish_temporary(int fd, struct err *err)
     return true;
 }
 
-static bool copy_digesting(int from, int to, char ret_digest[DIGEST_TEXT], struct err *err)
+static bool copy_digesting(int from, int to, const struct digest_ask *ask,
+                           char ret_digest[DIGEST_TEXT], struct err *err)
 {
     unsigned char chunk[CHUNK];
     struct digest d;
@@ -133,6 +134,8 @@ static bool copy_digesting(int from, int to, char ret_digest[DIGEST_TEXT], struc
         if (!file_write_all(to, chunk, (size_t)got, err))
             return err_wrap(err, "artifact store");
         at += got;
+        if (at % DIGEST_ASK_BYTES < got && !digest_may_go_on(ask, err))
+            return false;
     }
     digest_end(&d, ret_digest);
     return true;
@@ -152,7 +155,7 @@ static bool store_copy(struct cas_store *s, int from, const void *data, size_t l
     if (from < 0)
         ok = file_write_all(fd, data, len, err) || err_wrap(err, "artifact store");
     else
-        ok = copy_digesting(from, fd, copied, err);
+        ok = copy_digesting(from, fd, s->ask, copied, err);
     if (ok && from >= 0 && strcmp(copied, digest) != 0)
         ok = err_set(err, ERR_INVALID, "it changed while it was being stored");
     ok = ok && finish_temporary(fd, err) && rename_object(s, temporary, digest, err);
@@ -224,7 +227,7 @@ static bool store_open_file(struct cas_store *s, int fd, const struct stat *st, 
     bool linkable = make_linkable(s, st, fd, executable);
     if (linkable && fsync(fd) < 0)
         return err_sys(err, errno, "cannot sync it");
-    if (!digest_file(fd, digest, ret_size, err))
+    if (!digest_file_asking(fd, s->ask, digest, ret_size, err))
         return false;
     name_object(name, digest);
     if (has_object(s, name, *ret_size, &damaged)) {
@@ -245,6 +248,8 @@ bool cas_store_file(struct cas_store *s, struct cas_source *from, char ret_diges
     struct stat st, after;
     char digest[DIGEST_TEXT];
     int64_t size = 0;
+    if (!digest_may_go_on(s->ask, err))
+        return err_wrap(err, "cannot store '%s'", from->name);
     AUTO_CLOSE int fd = reopen(from->fd);
     if (fd < 0 || fstat(fd, &st) < 0)
         return err_sys(err, errno, "cannot read '%s'", from->name);

@@ -14,8 +14,9 @@
 struct cas_store {
     int fd; /* owned; the folder of the store */
     dev_t dev;
-    bool unsynced[256]; /* slots (sub-folders) that got a new name since the last sync */
-    bool new_slots;     /* the store got a new slot since */
+    bool unsynced[256];           /* slots (sub-folders) that got a new name since the last sync */
+    bool new_slots;               /* the store got a new slot since */
+    const struct digest_ask *ask; /* borrowed; NULL = nobody is asked whether to go on */
 };
 
 /* A file to be stored: `fd` may be O_PATH; `name` is for messages. */

@@ -52,7 +52,18 @@ void digest_bytes(const void *data, size_t len, char ret[DIGEST_TEXT])
     digest_end(&d, ret);
 }
 
+bool digest_may_go_on(const struct digest_ask *ask, struct err *err)
+{
+    return !ask || ask->go_on(ask->arg) || err_set(err, ERR_BUSY, "it was stopped");
+}
+
 bool digest_file(int fd, char ret[DIGEST_TEXT], int64_t *ret_size, struct err *err)
+{
+    return digest_file_asking(fd, NULL, ret, ret_size, err);
+}
+
+bool digest_file_asking(int fd, const struct digest_ask *ask, char ret[DIGEST_TEXT],
+                        int64_t *ret_size, struct err *err)
 {
     struct stat st;
     if (fstat(fd, &st) < 0)
@@ -74,6 +85,8 @@ bool digest_file(int fd, char ret[DIGEST_TEXT], int64_t *ret_size, struct err *e
             break;
         digest_add(&d, chunk, (size_t)got);
         at += got;
+        if (at % DIGEST_ASK_BYTES < got && !digest_may_go_on(ask, err))
+            return false;
     }
     digest_end(&d, ret);
     if (ret_size)

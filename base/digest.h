@@ -24,4 +24,16 @@ void digest_bytes(const void *data, size_t len, char ret[DIGEST_TEXT]);
 /* Of an open regular file from its start; `ret_size` may be NULL. Blocks. */
 bool digest_file(int fd, char ret[DIGEST_TEXT], int64_t *ret_size, struct err *err) MUST_CHECK;
 
+/* Asked every few megabytes by what reads a file of any size: false ends it with ERR_BUSY. */
+struct digest_ask {
+    bool (*go_on)(void *arg);
+    void *arg;
+};
+#define DIGEST_ASK_BYTES (4 << 20)
+
+/* True where `ask` is NULL or says so; else ERR_BUSY. */
+bool digest_may_go_on(const struct digest_ask *ask, struct err *err) MUST_CHECK;
+bool digest_file_asking(int fd, const struct digest_ask *ask, char ret[DIGEST_TEXT],
+                        int64_t *ret_size, struct err *err) MUST_CHECK;
+
 #endif

@@ -66,11 +66,11 @@ struct supervisor {
     bool childless; /* wait4 said so */
     int status;     /* of the command */
     bool told_began;
-    enum step_how cause; /* why it was stopped; 0 = it was not */
-    bool killed;         /* SIGKILL has been sent */
-    bool asked;          /* to stop, since it was last cleared */
+    enum step_how cause;    /* why it was stopped; 0 = it was not */
+    bool killed;            /* SIGKILL has been sent */
+    bool asked;             /* to stop, since it was last cleared */
     int64_t store_until_ms; /* boot clock: storing the results is given up; 0 = never */
-    int64_t deadline_ms; /* boot clock: timeout, or the end of the grace; 0 = none */
+    int64_t deadline_ms;    /* boot clock: timeout, or the end of the grace; 0 = none */
     int64_t began_ms, began_boot_ms;
     struct step_end end;
 };

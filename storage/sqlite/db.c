@@ -297,8 +297,17 @@ static bool open_for_writing(struct sqlite_db *db, const struct store_target *ta
 {
     bool fresh;
     int make = target->must_exist ? 0 : SQLITE_OPEN_CREATE;
-    if (!open_handle(db, db->path, SQLITE_OPEN_READWRITE | make, err))
-        return false;
+    struct err why = ERR_INIT;
+    if (!open_handle(db, db->path, SQLITE_OPEN_READWRITE | make, &why)) {
+        bool no_folder = make && why.code == ERR_NOT_FOUND;
+        if (err)
+            *err = why;
+        return no_folder &&
+               err_set(err, ERR_UNAVAILABLE,
+                       "%s: the folder for the database does not exist: make it, or name another "
+                       "place with --storage sqlite:PATH",
+                       db->path);
+    }
     if (sqlite3_db_readonly(db->sql, "main") == 1)
         return err_set(
             err, ERR_DENIED,

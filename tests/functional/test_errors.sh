@@ -67,6 +67,9 @@ if [ "$(id -u)" = 0 ]; then
 else
     as=
 fi
+run 4 orchctl run ok.yaml --storage sqlite:no/such/folder.db; has "no/such/folder.db" "$err"
+run 4 env ORCH_STEP=/nonexistent orchctl run ok.yaml; has "/nonexistent" "$err"
+run 4 env ORCH_STEP=/tmp orchctl run ok.yaml; has "ORCH_STEP" "$err"
 mkdir ro && chmod 555 ro
 run 5 $as env ORCH_HOME="$work/ro/home" orchctl run ok.yaml; has "$work/ro/home" "$err"
 check test ! -e ro/home

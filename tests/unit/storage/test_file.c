@@ -76,7 +76,7 @@ static void test_urls(void **state)
     assert_int_equal(st.st_mode & 0777, 0700);
 
     conf.url = "sqlite:/nosuch/folder/x.db";
-    try_open(&conf, ERR_NOT_FOUND, "/nosuch/folder/x.db");
+    try_open(&conf, ERR_UNAVAILABLE, "/nosuch/folder/x.db");
 }
 
 static void test_nothing_there(void **state)

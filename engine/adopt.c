@@ -102,6 +102,21 @@ static bool look_at_attempt(struct adoption *ad, uint32_t step, uint32_t number,
     return true;
 }
 
+/* How long a retry still has to wait. Its end was recorded by the wall clock, which may have jumped
+ * back since: nobody waits longer than the retry's own delay. */
+static int64_t retry_wait(const struct dag_retry *retry, uint32_t failed, int64_t recorded_ms)
+{
+    double most = (double)retry->delay_ms;
+    for (uint32_t i = 1; i < failed && most < (double)recorded_ms; i++) {
+        most *= retry->factor;
+    }
+    most *= 1 + retry->jitter;
+    if (retry->max_delay_ms > 0 && most > (double)retry->max_delay_ms) {
+        most = (double)retry->max_delay_ms;
+    }
+    return (double)recorded_ms > most ? (int64_t)most : recorded_ms;
+}
+
 static bool restore_step(struct adoption *ad, uint32_t i, struct err *err)
 {
     struct run *run = ad->run;
@@ -117,7 +132,8 @@ static bool restore_step(struct adoption *ad, uint32_t i, struct err *err)
     count_attempts(ad, step->folder, &lost, &failed, &run->steps[i].exit_code);
     int64_t due = 0;
     if (state == SCHED_WAITING && reason == SCHED_RETRY) {
-        due = engine_boot(run->engine) + (step->due_ms - engine_wall(run->engine));
+        due = engine_boot(run->engine) + retry_wait(&run->pipeline->steps[i].retry, failed,
+                                                    step->due_ms - engine_wall(run->engine));
     }
     run->steps[i].started_ms = step->started_ms;
     sched_restore(run->sched, i, state, reason, step->attempt, lost, failed, due);

@@ -70,4 +70,23 @@ run 0 timeout 20 orchctl cancel "$id" -q
 run 0 orchctl show "$id" --json
 is "$(json '.status+" "+.steps[0].status')" "cancelled cancelled"
 
+# ---- a clock that was set back: a retry waits no longer than its delay
+cat >clock.yaml <<'Y'
+name: clock
+steps: {a: {run: 'test $ORCH_ATTEMPT = 2', retry: {limit: 1, delay: 1s}}}
+Y
+orchctl run clock.yaml -q >o 2>e &
+pid=$!
+waits() { id=$(orchctl runs --limit 1 --json | jq -r '.[0]|select(.pipeline=="clock").id') && orchctl show "$id" | grep -q waiting; }
+eventually 10 waits
+kill -9 $pid
+wait $pid 2>/dev/null
+/usr/bin/python3 - "$ORCH_HOME/orch.db" <<'PY'
+import sqlite3, sys
+c = sqlite3.connect(sys.argv[1])
+c.execute("update steps set due_ms = due_ms + 31536000000 where due_ms is not null")
+c.commit()
+PY
+run 0 timeout 20 orchctl resume "$id" -q
+
 finish

@@ -59,9 +59,11 @@ def independent():
         (raw4, [str(BIN / "bench_spawn"), str(STEPS), "4", "/bin/true"]),
         ("make -j4", ["make", "-s", "-j4", "-f", "Makefile"]),
         (ninja, ["ninja", "-j4", "--quiet", "-f", "build.ninja"]),
+        ("ninja -j8", ["ninja", "-j8", "--quiet", "-f", "build.ninja"]),
         ("xargs -P4", ["sh", "-c", f"seq {STEPS} | xargs -P4 -n1 /bin/true"]),
         ("orchctl -j 4, [/bin/true]", [ORCHCTL, "run", "list.yaml", "-j", "4", "-q"]),
         ("orchctl -j 2, [/bin/true]", [ORCHCTL, "run", "list.yaml", "-j", "2", "-q"]),
+        ("orchctl -j 8, [/bin/true]", [ORCHCTL, "run", "list.yaml", "-j", "8", "-q"]),
         ("orchctl -j 4, 'true' by sh", [ORCHCTL, "run", "string.yaml", "-j", "4", "-q"]),
     ])
     raw = min(raw2, raw4, key=lambda name: got[name][0])
@@ -69,6 +71,7 @@ def independent():
     print()
     ours = got["orchctl -j 4, [/bin/true]"][0]
     verdict("orchctl -j 4 against ninja -j4", ours / got[ninja][0], 0.8)
+    verdict("orchctl -j 8 against ninja -j8", got["orchctl -j 8, [/bin/true]"][0] / got["ninja -j8"][0], 0.8)
     verdict("orchctl -j 4 against the faster posix_spawn", ours / got[raw][0], 1.6)
 
 

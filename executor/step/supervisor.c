@@ -23,16 +23,17 @@
 #include "base/text.h"
 #include "executor/step/capture.h"
 #include "executor/step/command.h"
+#include "executor/step/prepare.h"
 #include "executor/step/step.h"
 #include "executor/step/store.h"
 #include "executor/step/tree.h"
+#include "executor/step/verdict.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -362,46 +363,6 @@ static void turn(struct supervisor *s, int wait)
 /* ---- the start
  * ------------------------------------------------------------------------------------ */
 
-static bool read_spec(struct supervisor *s, const struct supervisor_launch *launch, struct err *err)
-{
-    struct stat st;
-    AUTO_BUF struct buf bytes = BUF_INIT(LIMIT_SPEC);
-    if (launch->spec_fd < 0) {
-        return step_spec_decode(launch->spec, launch->spec_len, &s->spec, err);
-    }
-    if (fstat(launch->spec_fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > LIMIT_SPEC) {
-        return err_set(err, ERR_LIMIT, "the launch spec cannot be read");
-    }
-    bytes.data = mem_alloc((size_t)st.st_size + 1);
-    bytes.cap = (size_t)st.st_size + 1;
-    ssize_t got = pread(launch->spec_fd, bytes.data, (size_t)st.st_size, 0);
-    if (got != st.st_size) {
-        return err_set(err, ERR_IO, "the launch spec cannot be read");
-    }
-    bytes.len = (size_t)got;
-    return step_spec_decode(bytes.data, bytes.len, &s->spec, err);
-}
-
-/* The script's absolute path in `ret`; empty where the step has none. */
-static bool write_script(const struct supervisor *s, char ret[PATH_MAX], struct err *err)
-{
-    ret[0] = '\0';
-    if (s->spec.script == NULL) {
-        return true;
-    }
-    char link[40];
-    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", s->folder);
-    ssize_t len = readlink(link, ret, PATH_MAX - sizeof("/script"));
-    AUTO_CLOSE int fd =
-        openat(s->folder, "script", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (len < 0 || fd < 0) {
-        return err_sys(err, errno, "cannot write the step's script");
-    }
-    memcpy(ret + len, "/script", sizeof("/script"));
-    return file_write_all(fd, s->spec.script, strlen(s->spec.script), err) ||
-           err_wrap(err, "the step's script");
-}
-
 /* What is synced for on_lost ask and fail: that the command began must outlive a power failure, so
  * the record's name must too. */
 static bool record_began(struct supervisor *s, struct err *err)
@@ -425,7 +386,7 @@ static bool start(struct supervisor *s, struct err *err)
 {
     int out[2] = {-1, -1}, err_pipe[2] = {-1, -1};
     char script[PATH_MAX];
-    if (!write_script(s, script, err)) {
+    if (!prepare_script(s->folder, &s->spec, script, err)) {
         return false;
     }
     if (pipe2(out, O_CLOEXEC) < 0 || pipe2(err_pipe, O_CLOEXEC) < 0) {
@@ -498,47 +459,6 @@ static void drain(struct supervisor *s)
     }
 }
 
-static void explain(struct step_end *end, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void explain(struct step_end *end, const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    (void)vsnprintf(end->message, sizeof(end->message), fmt, args);
-    va_end(args);
-}
-
-static void explain_stop(struct supervisor *s)
-{
-    char text[32];
-    const char *how = s->killed ? "was killed" : "ended on request";
-    s->end.how = s->cause;
-    if (s->cause == STEP_TIMEOUT) {
-        explain(&s->end, "the timeout of %s was reached; the command was %s",
-                text_format_duration(s->spec.timeout_ms, text), s->killed ? "killed" : "stopped");
-    } else if (s->cause == STEP_LIMIT) {
-        explain(&s->end, "the log's limit of %s was reached", text_format_size(s->log.limit, text));
-    } else if (s->cause == STEP_SHUTDOWN) {
-        explain(&s->end, "the host shuts down; the command %s", how);
-    } else {
-        explain(&s->end, "cancelled; the command %s", how);
-    }
-}
-
-static void explain_status(struct supervisor *s)
-{
-    if (WIFSIGNALED(s->status)) {
-        const char *name = sigabbrev_np(WTERMSIG(s->status));
-        s->end.how = STEP_SIGNAL;
-        explain(&s->end, "the command was killed by signal %d (%s%s)", WTERMSIG(s->status),
-                name != NULL ? "SIG" : "", name != NULL ? name : "unnamed");
-    } else if (WEXITSTATUS(s->status) != 0) {
-        s->end.how = STEP_EXIT;
-        explain(&s->end, "the command ended with exit code %d", WEXITSTATUS(s->status));
-    } else {
-        s->end.how = STEP_OK;
-    }
-}
-
 /* What a command left may take hours to store (or for ever, where a file is nothing but a hole), so
  * the engine is heard meanwhile. */
 static bool may_store_on(void *arg)
@@ -554,15 +474,16 @@ static void explain_unstored(struct supervisor *s, const struct err *why)
     char text[32];
     if (s->cause != 0) {
         s->end.how = s->cause;
-        explain(&s->end, "%s while the step's results were being stored",
-                s->cause == STEP_SHUTDOWN ? "the host shut down" : "cancelled");
+        verdict_explain(&s->end, "%s while the step's results were being stored",
+                        s->cause == STEP_SHUTDOWN ? "the host shut down" : "cancelled");
     } else if (s->store_until_ms != 0 && boot_now() >= s->store_until_ms) {
         s->end.how = STEP_TIMEOUT;
-        explain(&s->end, "storing the step's results took longer than its timeout of %s: %.300s",
-                text_format_duration(s->spec.timeout_ms, text), why->msg);
+        verdict_explain(&s->end,
+                        "storing the step's results took longer than its timeout of %s: %.300s",
+                        text_format_duration(s->spec.timeout_ms, text), why->msg);
     } else {
         s->end.how = STEP_OUTPUT;
-        explain(&s->end, "%s", why->msg);
+        verdict_explain(&s->end, "%s", why->msg);
     }
 }
 
@@ -588,9 +509,9 @@ static void conclude(struct supervisor *s)
     s->end.signal = WIFSIGNALED(s->status) ? WTERMSIG(s->status) : 0;
     s->end.began_ms = s->began_ms;
     if (s->cause != 0) {
-        explain_stop(s);
+        verdict_stopped(&s->end, s->cause, s->killed, &s->spec, s->log.limit);
     } else {
-        explain_status(s);
+        verdict_ended(&s->end, s->status);
     }
     store(s);
 }
@@ -652,11 +573,11 @@ _Noreturn void supervise(const struct supervisor_launch *launch)
      * autogroups weigh every step like all that is beside it. */
     (void)setpgid(0, 0);
     bool ok = prctl(PR_SET_CHILD_SUBREAPER, 1) == 0 || err_sys(&err, errno, "subreaper");
-    ok = ok && read_spec(&s, launch, &err);
+    ok = ok && prepare_spec(launch, &s.spec, &err);
     capture_init(&s.log, s.folder, s.spec.log_limit, s.spec.secrets, s.spec.secret_count);
     if (!ok || !start(&s, &err)) {
         s.end.how = STEP_SPAWN;
-        explain(&s.end, "%.*s", (int)sizeof(s.end.message) - 1, err.msg);
+        verdict_explain(&s.end, "%.*s", (int)sizeof(s.end.message) - 1, err.msg);
         finish(&s);
     }
     while (!s.ended || is_winding_down(&s)) {

@@ -7,6 +7,12 @@
 #include "cli/drive.h"
 
 #include <string.h>
+#include <time.h>
+
+#define TRIES                                                                                      \
+    100 /* to reach an engine that has just taken the run over, and does not listen yet            \
+         */
+#define TRY_MS 50
 
 /* Finds the run without changing anything. */
 static bool find_run(struct cli *c, char ret_id[ID_SIZE], struct err *err)
@@ -17,15 +23,20 @@ static bool find_run(struct cli *c, char ret_id[ID_SIZE], struct err *err)
     return s != NULL;
 }
 
-/* Takes the run over, does `act` (may be NULL), and goes on with it to its end. */
+/* Takes the run over, does `act` (may be NULL), and goes on with it to its end. `ret_busy`: another
+ * was faster, and nothing was said. */
 static int adopt(struct cli *c, const char *id, const char *verb,
-                 bool (*act)(struct drive *d, struct err *err))
+                 bool (*act)(struct drive *d, struct err *err), bool *ret_busy)
 {
     struct drive d;
     struct err err = ERR_INIT;
     int code;
-    if (!drive_open(&d, c, &err) || !engine_adopt_run(d.engine, id, &err)) {
+    *ret_busy = false;
+    if (!drive_open(&d, c, &err)) {
         code = cli_fail(c, &err);
+    } else if (!engine_adopt_run(d.engine, id, &err)) {
+        *ret_busy = act && err.code == ERR_BUSY && engine_alive(cli_data_dir(c), id);
+        code = *ret_busy ? EXIT_DONE : cli_fail(c, &err);
     } else {
         drive_begin(&d, id, verb);
         code = !act || act(&d, &err) ? drive_to_end(&d) : cli_fail(c, &err);
@@ -47,6 +58,30 @@ static int say_asked(struct cli *c, const char *id, const char *text)
     return EXIT_DONE;
 }
 
+/* Says the word to the engine that has the run; where none has, takes the run over and acts. */
+static int ask_or_adopt(struct cli *c, const char *id, const char *verb, json_t *detail,
+                        const char *said, bool (*act)(struct drive *d, struct err *err))
+{
+    int code = EXIT_DONE;
+    bool again = true;
+    for (int i = 0; again && i < TRIES; i++) {
+        struct err err = ERR_INIT;
+        if (i > 0)
+            nanosleep(&(struct timespec){.tv_nsec = TRY_MS * 1000000}, NULL);
+        if (engine_ask(cli_data_dir(c), id, verb, detail, &err))
+            return say_asked(c, id, said);
+        if (err.code != ERR_UNAVAILABLE)
+            return cli_fail(c, &err);
+        code = adopt(c, id, strcmp(verb, "cancel") == 0 ? verb : "resume", act, &again);
+    }
+    if (again) {
+        struct err err = ERR_INIT;
+        err_set(&err, ERR_BUSY, "run %s is owned by another engine, which does not answer", id);
+        return cli_fail(c, &err);
+    }
+    return code;
+}
+
 /* ---- resume */
 
 static int resume(struct cli *c)
@@ -55,7 +90,8 @@ static int resume(struct cli *c)
     char id[ID_SIZE];
     if (!find_run(c, id, &err))
         return cli_fail(c, &err);
-    return adopt(c, id, "resume", NULL);
+    bool busy;
+    return adopt(c, id, "resume", NULL, &busy);
 }
 
 static const struct option RESUME_OPTIONS[] = {
@@ -104,13 +140,9 @@ static int cancel(struct cli *c)
     json_t *detail = json_object();
     bool kill = args_flag(&c->args, "kill");
     json_object_set_new(detail, "kill", json_boolean(kill));
-    bool asked = engine_ask(cli_data_dir(c), id, "cancel", detail, &err);
+    int code = ask_or_adopt(c, id, "cancel", detail, kill ? "killing" : "cancelling", act_cancel);
     json_decref(detail);
-    if (asked)
-        return say_asked(c, id, kill ? "killing" : "cancelling");
-    if (err.code != ERR_UNAVAILABLE)
-        return cli_fail(c, &err);
-    return cancelled_code(adopt(c, id, "cancel", act_cancel));
+    return cancelled_code(code);
 }
 
 static const struct option CANCEL_OPTIONS[] = {
@@ -160,13 +192,9 @@ static int resolve(struct cli *c)
     json_object_set_new(detail, "step", cli_json_text(c->args.operands[1]));
     json_object_set_new(detail, "verdict", json_string(verdict));
     json_object_set_new(detail, "why", cli_json_text(args_text(&c->args, "reason")));
-    bool asked = engine_ask(cli_data_dir(c), id, "resolve", detail, &err);
+    int code = ask_or_adopt(c, id, "resolve", detail, "resolved", act_resolve);
     json_decref(detail);
-    if (asked)
-        return say_asked(c, id, "resolved");
-    if (err.code != ERR_UNAVAILABLE)
-        return cli_fail(c, &err);
-    return adopt(c, id, "resume", act_resolve);
+    return code;
 }
 
 static const struct option RESOLVE_OPTIONS[] = {

@@ -89,4 +89,31 @@ c.commit()
 PY
 run 0 timeout 20 orchctl resume "$id" -q
 
+# ---- a cancel that comes while another takes the run over is not lost, and nothing runs twice
+cat >two.yaml <<'Y'
+name: two
+params: {ledger: /dev/null}
+steps:
+  a: {run: 'echo begin >>$ORCH_PARAM_LEDGER; exec sleep 100', grace: 1s}
+  b: {needs: a, run: 'echo b >>$ORCH_PARAM_LEDGER'}
+Y
+for round in 1 2 3; do
+    : >ledger
+    orchctl run two.yaml -p "ledger=$work/ledger" -q >o 2>e &
+    pid=$!
+    eventually 10 grep -q begin ledger
+    kill -9 $pid
+    wait $pid 2>/dev/null
+    id=$(orchctl runs --limit 1 --json | jq -r '.[0].id')
+    orchctl resume "$id" -q >o1 2>e1 &
+    first=$!
+    orchctl resume "$id" -q >o2 2>e2 &
+    second=$!
+    run 0 timeout 20 orchctl cancel "$id" -q
+    wait $first $second
+    is "$(cat ledger)" begin
+    run 0 orchctl show "$id" --json
+    is "$(json .status)" cancelled
+done
+
 finish

@@ -38,6 +38,10 @@ bool cas_put_asking(const char *store_dir, int dir_fd, const char *name,
                     const struct digest_ask *ask, struct cas_object *ret,
                     struct err *err) MUST_CHECK;
 
+/* Removes what puts that were killed have left half-written in the store: an hour old, and nobody
+ * holds its lock. Whatever cannot be removed now stays for the next time. */
+void cas_sweep(const char *store_dir);
+
 /* Opens an object for reading after checking its digest (reads it whole): -1 and ERR_NOT_FOUND, or
  * ERR_CORRUPT that names both digests. */
 int cas_open(const char *store_dir, const char *digest, struct err *err) MUST_CHECK;

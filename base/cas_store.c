@@ -9,21 +9,26 @@
  */
 #include "base/cas_store.h"
 
+#include "base/cas.h"
 #include "base/file.h"
 #include "base/mem.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CHUNK (64 << 10)
 #define OBJECT_MODE 0444
 #define PROC_PATH_SIZE 40
 #define TEMPORARY_SIZE 32
+#define TEMPORARY_PREFIX ".tmp-"
+#define ABANDONED_S 3600 /* no put leaves its file unlocked for long */
 
 /* "ab/<64 digits>" */
 typedef char object_name[3 + DIGEST_TEXT];
@@ -88,7 +93,7 @@ static bool make_temporary_name(char ret[TEMPORARY_SIZE], struct err *err)
     uint64_t number;
     if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number))
         return err_sys(err, errno, "cannot get random bytes");
-    (void)snprintf(ret, TEMPORARY_SIZE, ".tmp-%016llx", (unsigned long long)number);
+    (void)snprintf(ret, TEMPORARY_SIZE, TEMPORARY_PREFIX "%016llx", (unsigned long long)number);
     return true;
 }
 
@@ -151,6 +156,7 @@ static bool store_copy(struct cas_store *s, int from, const void *data, size_t l
     AUTO_CLOSE int fd = openat(s->fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_sys(err, errno, "cannot write to the artifact store");
+    (void)!file_lock(fd, NULL); /* says that it is not abandoned: cas_sweep() */
     bool ok;
     if (from < 0)
         ok = file_write_all(fd, data, len, err) || err_wrap(err, "artifact store");
@@ -303,4 +309,27 @@ bool cas_store_sync(struct cas_store *s, struct err *err)
         return false;
     s->new_slots = false;
     return true;
+}
+
+/* ---- what killed puts have left */
+
+static bool is_abandoned(int store, const char *name)
+{
+    struct stat st;
+    AUTO_CLOSE int fd = openat(store, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+           time(NULL) - st.st_mtim.tv_sec >= ABANDONED_S && file_lock(fd, NULL);
+}
+
+void cas_sweep(const char *store_dir)
+{
+    DIR *dir = opendir(store_dir);
+    if (!dir)
+        return;
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        if (strncmp(entry->d_name, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) == 0 &&
+            is_abandoned(dirfd(dir), entry->d_name))
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    (void)closedir(dir);
 }

@@ -92,7 +92,9 @@ static bool look_at_attempt(struct adoption *ad, uint32_t step, uint32_t number,
                       &ad->ends[step], err)) {
         return err_wrap(err, "step '%s', attempt %u", name, number);
     }
-    if (ad->found[step] == EXEC_LOST) {
+    /* Never started: or its folder was taken away while it runs. Either way nothing of it may live
+     * when it is started again. */
+    if (ad->found[step] == EXEC_LOST || ad->found[step] == EXEC_NEVER_STARTED) {
         int64_t killed = 0;
         if (!exec_reap(e->exec, run->id, name, number, &killed, err)) {
             return err_wrap(err, "step '%s', attempt %u: what it left could not be killed", name,

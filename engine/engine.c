@@ -8,6 +8,7 @@
  */
 #include "engine/internal.h"
 
+#include "base/cas.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -443,6 +444,7 @@ struct engine *engine_open(const struct engine_conf *conf, struct err *err)
         engine_close(e);
         return NULL;
     }
+    cas_sweep(e->store_dir);
     return e;
 }
 

@@ -116,4 +116,36 @@ for round in 1 2 3; do
     is "$(json .status)" cancelled
 done
 
+# ---- an attempt whose folder or record is taken away while it runs is killed before it runs again
+cat >away.yaml <<'Y'
+name: away
+params: {ledger: /dev/null}
+steps:
+  a: {run: 'echo begin >>$ORCH_PARAM_LEDGER; sleep 3; echo done >>$ORCH_PARAM_LEDGER'}
+Y
+for what in a@1/record a@1; do
+    : >ledger
+    orchctl run away.yaml -p "ledger=$work/ledger" -q >o 2>e &
+    pid=$!
+    eventually 10 grep -q begin ledger
+    sleep 0.2
+    kill -9 $pid
+    wait $pid 2>/dev/null
+    id=$(orchctl runs --limit 1 --json | jq -r '.[0].id')
+    mv "$ORCH_HOME/runs/$id/$what" "$work/away.$$" && rm -rf "$work/away.$$"
+    run 0 timeout 20 orchctl resume "$id" -q
+    is "$(tr '\n' ' ' <ledger)" "begin begin done "
+done
+
+# ---- what a put that was killed left in the store goes when it is old and nobody writes it
+cd "$ORCH_HOME/artifacts" || exit 1
+touch .tmp-new .tmp-held .tmp-old
+touch -d '2 hours ago' .tmp-held .tmp-old
+exec 8<.tmp-held
+flock 8
+run 0 orchctl run "$work/clock.yaml" -q
+is "$(ls -d .tmp-* | tr '\n' ' ')" ".tmp-held .tmp-new "
+exec 8<&-
+cd "$work" || exit 1
+
 finish

@@ -18,9 +18,10 @@
 #define LIMIT_OUTPUT_COUNT 10000
 #define LIMIT_METRICS_FILE (64L << 20) /* ORCH_METRICS */
 #define LIMIT_METRICS_COUNT 1000000
-#define LIMIT_ARTIFACTS 100000    /* files of one attempt */
-#define LIMIT_SPEC (32L << 20)    /* an encoded launch spec */
-#define LIMIT_MESSAGE (64L << 10) /* one message on a control channel */
+#define LIMIT_ARTIFACTS 100000            /* files of one attempt */
+#define LIMIT_ARTIFACT_NAMES (192L << 20) /* their names and paths, as recorded (JSON) */
+#define LIMIT_SPEC (32L << 20)            /* an encoded launch spec */
+#define LIMIT_MESSAGE (64L << 10)         /* one message on a control channel */
 #define LIMIT_SECRETS 1000
 #define LIMIT_SECRET_SIZE (64L << 10)
 #define LIMIT_SECRET_MIN 6

@@ -36,6 +36,7 @@ struct intake {
     struct store_output *outputs; /* what is recorded */
     struct dag_value *values;     /* beside them: what expressions see */
     size_t output_count;
+    bool drop_artifacts; /* too much to be recorded */
 };
 
 static bool refuse_secret(const struct intake *in, const char *what, const char *name,
@@ -235,9 +236,42 @@ static bool check_artifacts(const struct intake *in, struct err *err)
     return true;
 }
 
+/* At most what a text takes as JSON. */
+static size_t json_size(const char *text)
+{
+    size_t size = 2;
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        size += c < 0x20 || c == 0x7F ? 6 : c >= 0x80 ? 3 : c == '"' || c == '\\' ? 2 : 1;
+    }
+    return size;
+}
+
+/* Names of 255 control characters, a hundred thousand times: more than one record may hold, and a
+ * record that cannot be written would end the engine. */
+static bool bound_artifacts(struct intake *in, struct err *err)
+{
+    size_t total = 0, folder = json_size(in->folder) + 256; /* digest, size and their names */
+    for (size_t i = 0; i < in->files.count; i++) {
+        const struct step_file *file = &in->files.items[i];
+        if (file->artifact) {
+            total += json_size(file->name) + json_size(file->path) + folder;
+        }
+    }
+    in->drop_artifacts = total > LIMIT_ARTIFACT_NAMES;
+    return !in->drop_artifacts ||
+           err_set(err, ERR_LIMIT,
+                   "the names of the files in $ORCH_ARTIFACTS take more than %ld bytes: pack them "
+                   "into one",
+                   LIMIT_ARTIFACT_NAMES);
+}
+
 static void record_artifacts(struct intake *in, struct store_batch *batch, int64_t now)
 {
     size_t count = 0;
+    if (in->drop_artifacts) {
+        return;
+    }
     struct store_artifact *items = mem_array(in->files.count + 1, sizeof(*items));
     for (size_t i = 0; i < in->files.count; i++) {
         const struct step_file *file = &in->files.items[i];
@@ -379,6 +413,9 @@ void finish_attempt(struct attempt *a, const struct step_end *given)
     struct step_end end = *given;
     struct err why = ERR_INIT;
     if (end.has_files && !exec_read_files(folder, &in.files, &why) && end.how == STEP_OK) {
+        spoil(&end, &why);
+    }
+    if (!bound_artifacts(&in, &why) && end.how == STEP_OK) {
         spoil(&end, &why);
     }
     if (!take_metrics(&in, &end, &why) && end.how == STEP_OK) {

@@ -98,12 +98,15 @@ static bool is_supervised(const struct launcher *l, int64_t token)
     return false;
 }
 
-/* A supervisor that ended well has cleared its tree itself. */
+/* A supervisor that ended well has cleared its tree itself. One that was stopped, be it by its own
+ * command, is needed: it holds the timeout. */
 static void reap_children(struct launcher *l)
 {
     int status;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-        if (!remove_child(l, pid) || status != 0) {
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0;) {
+        if (WIFSTOPPED(status)) {
+            (void)kill(pid, SIGCONT);
+        } else if (!remove_child(l, pid) || status != 0) {
             l->orphans = true;
         }
     }

@@ -20,6 +20,7 @@ steps:
   daemon: {run: 'setsid sleep 100 & (trap "" TERM HUP; setsid sleep 100) & echo ok'}
   no-modes: {run: 'mkdir $ORCH_ARTIFACTS/d; echo 1 >$ORCH_ARTIFACTS/d/f; chmod 000 $ORCH_ARTIFACTS/d/f; chmod 000 $ORCH_OUT/..'}
   gone: {run: 'd=$(dirname $ORCH_OUT); rm -rf $d; mkdir $d; echo x >$d/record'}
+  stops-us: {run: 'kill -STOP $PPID; sleep 100', timeout: 1s}
   deep:
     run: |
       printf 'v=%s%s\n' "$(head -c 100000 /dev/zero | tr '\0' '[')" "$(head -c 100000 /dev/zero | tr '\0' ']')" >>$ORCH_OUTPUT
@@ -38,6 +39,7 @@ closed succeeded null
 daemon succeeded null
 no-modes succeeded null
 gone succeeded null
+stops-us failed timeout
 deep failed output"
 is "$(json '.steps[]|select(.name=="special")|.artifacts|map(.name)|join(",")')" kept
 run 0 timeout 10 orchctl logs last fifo-log

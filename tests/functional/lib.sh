@@ -29,7 +29,7 @@ cleanup() {
             timeout 20 orchctl cancel "$(basename "$run")" --kill >/dev/null 2>&1
         done
     fi
-    if [ -n "${ORCH_TEST_KEEP:-}" ]; then echo "kept: $work"; else chmod -R u+w "$work" 2>/dev/null; rm -rf "$work"; fi
+    if [ -n "${ORCH_TEST_KEEP:-}" ]; then echo "kept: $work"; else chmod -R u+rwX "$work" 2>/dev/null; rm -rf "$work"; fi
 }
 trap cleanup EXIT
 

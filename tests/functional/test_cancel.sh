@@ -90,6 +90,7 @@ sed -i 's/60s/300ms/' p.yaml
 run 0 orchctl run p.yaml --detach; id=$out; up
 pid=$(cat ignore.up)
 kill -9 "$(engine_pid "$id")"
+eventually 10 sh -c 'orchctl runs | grep -q interrupted' # it is not dead at once
 run 0 orchctl runs; has "interrupted"; has "orchctl resume"
 check kill -0 "$pid"
 run 0 orchctl cancel "$id"

@@ -17,11 +17,12 @@ BIN, WORK = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
 ORCHCTL = str(BIN / "orchctl")
 
 
-def once(command, fresh_data):
+def once(command):
     """-> seconds, peak MB"""
-    data = WORK / "data"
-    if fresh_data and data.exists():
-        shutil.rmtree(data)
+    # A data folder of its own each time, and none is removed before the end: ext4 passes over inodes that were deleted in the last seconds,
+    # and the search for others would be taken for ours.
+    once.count += 1
+    data = WORK / f"data-{once.count}"
     os.sync()                    # what the one before left to be written is not for this one to pay
     got = subprocess.run([str(BIN / "bench_run"), *command], cwd=WORK, check=True, capture_output=True, text=True,
                          env={**os.environ, "ORCH_HOME": str(data)})
@@ -31,12 +32,15 @@ def once(command, fresh_data):
     return float(seconds), float(peak_kb) / 1024
 
 
+once.count = 0
+
+
 def measure(rows):
     """rows: (name, command) -> {name: (median seconds, median peak MB)}"""
     taken = {name: [] for name, _ in rows}
     for _ in range(RUNS):
         for name, command in rows:
-            taken[name].append(once(command, command[0] == ORCHCTL))
+            taken[name].append(once(command))
     return {name: tuple(statistics.median(column) for column in zip(*values)) for name, values in taken.items()}
 
 
@@ -111,8 +115,12 @@ def main():
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         cpu = next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), "unknown processor")
     print(f"{cpu}, {os.cpu_count()} cores, kernel {os.uname().release}; medians of {RUNS} runs")
-    for part in (independent, chain, reading):
-        part()
+    try:
+        for part in (independent, chain, reading):
+            part()
+    finally:
+        for data in WORK.glob("data-*"):
+            shutil.rmtree(data)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ static const struct {
     [STEP_LIMIT] = {SCHED_LIMIT, "failed"},     [STEP_OUTPUT] = {SCHED_OUTPUT, "failed"},
     [STEP_SPAWN] = {SCHED_SPAWN, "failed"},     [STEP_CANCELLED] = {SCHED_CANCEL, "cancelled"},
     [STEP_SHUTDOWN] = {SCHED_LOST, "lost"},     [STEP_LOST] = {SCHED_LOST, "lost"},
+    [STEP_OOM] = {SCHED_OOM, "failed"},         [STEP_ISOLATION] = {SCHED_ISOLATION, "failed"},
 };
 
 /* What an attempt left, while it is being taken in. */
@@ -360,8 +361,8 @@ static void record_end(struct attempt *a, const struct step_end *end)
         .signal = end->signal,
         .started_ms = end->began_ms,
         .ended_ms = end->ended_ms != 0 ? end->ended_ms : engine_wall(e),
-        .cpu_us = end->cpu_us,
-        .peak_bytes = end->peak_bytes,
+        .cpu_us = end->usage.cpu_us,
+        .peak_bytes = end->usage.peak_bytes,
     };
     rs->exit_code = end->exit_code;
     rs->ended_ms = record.ended_ms;

@@ -29,7 +29,7 @@ static const struct {
 } places[] = {{0, 1024}, {1024, 512}, {1536, 2560}};
 
 enum { ID_RUN = 1, ID_STEP = 2, ID_ATTEMPT = 3, ID_BOOT = 4 };
-enum { BEGAN_AT = 1, BEGAN_PID = 2, BEGAN_START = 3 };
+enum { BEGAN_AT = 1, BEGAN_PID = 2, BEGAN_START = 3, BEGAN_CGROUP = 4 };
 
 enum end_tag {
     END_HOW = 1,
@@ -37,8 +37,7 @@ enum end_tag {
     END_SIGNAL = 3,
     END_BEGAN = 4,
     END_ENDED = 5,
-    END_CPU = 6,
-    END_PEAK = 7,
+    END_USAGE = 6, /* 6, 7 and from 13 on: step_usage_fields[] */
     END_HAS_OUTPUT = 8,
     END_HAS_METRICS = 9,
     END_HAS_FILES = 10,
@@ -61,14 +60,26 @@ static const struct end_field {
     {END_SIGNAL,      TYPE_INT,   offsetof(struct step_end, signal)},
     {END_BEGAN,       TYPE_INT64, offsetof(struct step_end, began_ms)},
     {END_ENDED,       TYPE_INT64, offsetof(struct step_end, ended_ms)},
-    {END_CPU,         TYPE_INT64, offsetof(struct step_end, cpu_us)},
-    {END_PEAK,        TYPE_INT64, offsetof(struct step_end, peak_bytes)},
     {END_HAS_OUTPUT,  TYPE_BOOL,  offsetof(struct step_end, has_output)},
     {END_HAS_METRICS, TYPE_BOOL,  offsetof(struct step_end, has_metrics)},
     {END_HAS_FILES,   TYPE_BOOL,  offsetof(struct step_end, has_files)},
     {END_LOG_CUT,     TYPE_BOOL,  offsetof(struct step_end, log_cut)},
 };
 /* clang-format on */
+
+/* clang-format off */
+const struct step_usage_field step_usage_fields[] = {
+    {"cpu_us",       offsetof(struct step_usage, cpu_us),       END_USAGE,     true,  true},
+    {"peak_bytes",   offsetof(struct step_usage, peak_bytes),   END_USAGE + 1, true,  true},
+    {"read_bytes",   offsetof(struct step_usage, read_bytes),   13,            true,  true},
+    {"write_bytes",  offsetof(struct step_usage, write_bytes),  14,            true,  true},
+    {"throttled_us", offsetof(struct step_usage, throttled_us), 15,            true,  true},
+    {"pids_peak",    offsetof(struct step_usage, pids_peak),    16,            false, true},
+    {"memory_bytes", offsetof(struct step_usage, memory_bytes), 17,            true,  false},
+    {"pids",         offsetof(struct step_usage, pids),         18,            true,  false},
+};
+/* clang-format on */
+const size_t step_usage_field_count = COUNT_OF(step_usage_fields);
 
 void step_end_encode(const struct step_end *end, struct buf *ret)
 {
@@ -80,12 +91,25 @@ void step_end_encode(const struct step_end *end, struct buf *ret)
                                                          : *(const bool *)member;
         wire_put_int(ret, end_fields[i].tag, value);
     }
+    for (size_t i = 0; i < step_usage_field_count; i++) {
+        const struct step_usage_field *f = &step_usage_fields[i];
+        if (f->ends) {
+            wire_put_int(ret, (uint16_t)f->tag,
+                         *(const int64_t *)((const char *)&end->usage + f->offset));
+        }
+    }
     wire_put_text(ret, END_MESSAGE, end->message);
 }
 
 static void read_end_number(struct wire *w, struct step_end *end)
 {
     int64_t value;
+    for (size_t i = 0; i < step_usage_field_count; i++) {
+        const struct step_usage_field *f = &step_usage_fields[i];
+        if (f->ends && f->tag == w->tag && wire_int(w, &value)) {
+            *(int64_t *)((char *)&end->usage + f->offset) = value;
+        }
+    }
     for (size_t i = 0; i < COUNT_OF(end_fields); i++) {
         if (end_fields[i].tag != w->tag || !wire_int(w, &value)) {
             continue;
@@ -103,7 +127,7 @@ static void read_end_number(struct wire *w, struct step_end *end)
 
 bool step_end_decode(const void *data, size_t len, struct step_end *ret)
 {
-    struct step_end end = {.exit_code = -1};
+    struct step_end end = {.exit_code = -1, .usage = STEP_USAGE_NONE};
     int64_t how = 0;
     struct wire w;
     wire_read(&w, data, len);
@@ -118,7 +142,7 @@ bool step_end_decode(const void *data, size_t len, struct step_end *ret)
             read_end_number(&w, &end);
         }
     }
-    if (w.bad || how < STEP_OK || how > STEP_LOST) {
+    if (w.bad || how < STEP_OK || how > STEP_HOW_LAST) {
         return false;
     }
     end.how = (enum step_how)how;
@@ -247,13 +271,16 @@ int record_create(int dir_fd, const char *run, const char *step, int64_t attempt
     return result;
 }
 
-bool record_write_began(int fd, int64_t began_ms, int64_t pid, int64_t start, bool sync,
-                        struct err *err)
+bool record_write_began(int fd, int64_t began_ms, int64_t pid, int64_t start, const char *cgroup,
+                        bool sync, struct err *err)
 {
     AUTO_BUF struct buf payload = BUF_INIT(RECORD_SIZE);
     wire_put_int(&payload, BEGAN_AT, began_ms);
     wire_put_int(&payload, BEGAN_PID, pid);
     wire_put_int(&payload, BEGAN_START, start);
+    if (cgroup != NULL && strlen(cgroup) < sizeof(((struct record *)0)->cgroup)) {
+        wire_put_text(&payload, BEGAN_CGROUP, cgroup);
+    }
     return write_section(fd, SECTION_BEGAN, &payload, sync, err);
 }
 
@@ -299,6 +326,8 @@ static bool read_began(struct wire *w, struct record *r)
             (void)wire_int(w, &r->supervisor_pid);
         } else if (w->tag == BEGAN_START) {
             (void)wire_int(w, &r->supervisor_start);
+        } else if (w->tag == BEGAN_CGROUP) {
+            copy_text(w, r->cgroup, sizeof(r->cgroup));
         }
     }
     return !w->bad;

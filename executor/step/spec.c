@@ -29,6 +29,8 @@ enum tag {
     TAG_LOG_LIMIT = 13,
     TAG_LOG_FAIL = 14,
     TAG_SYNC_BEGAN = 15,
+    TAG_LIMITS = 100,  /* and what follows: one for each member, in the order of the table below */
+    TAG_SANDBOX = 200, /* likewise */
 };
 enum { OUTPUT_NAME = 1, OUTPUT_PATH = 2, OUTPUT_OPTIONAL = 3 };
 
@@ -38,6 +40,14 @@ struct field {
     enum type type;
     size_t offset;
 };
+struct list { /* of texts */
+    uint16_t tag;
+    size_t offset, count_offset;
+};
+
+#define LIMIT(member) offsetof(struct step_spec, limits.member)
+#define SANDBOX(member) offsetof(struct step_spec, sandbox.member)
+#define LIST(list, count) offsetof(struct step_spec, list), offsetof(struct step_spec, count)
 
 /* clang-format off */
 static const struct field fields[] = {
@@ -52,14 +62,72 @@ static const struct field fields[] = {
     {TAG_LOG_LIMIT,  TYPE_INT,  offsetof(struct step_spec, log_limit)},
     {TAG_LOG_FAIL,   TYPE_BOOL, offsetof(struct step_spec, log_fail)},
     {TAG_SYNC_BEGAN, TYPE_BOOL, offsetof(struct step_spec, sync_began)},
+
+    {TAG_LIMITS + 0,  TYPE_INT,  LIMIT(cpu_milli)},
+    {TAG_LIMITS + 1,  TYPE_INT,  LIMIT(memory)},
+    {TAG_LIMITS + 2,  TYPE_INT,  LIMIT(pids)},
+    {TAG_LIMITS + 3,  TYPE_INT,  LIMIT(io_weight)},
+    {TAG_LIMITS + 4,  TYPE_INT,  LIMIT(io_read)},
+    {TAG_LIMITS + 5,  TYPE_INT,  LIMIT(io_write)},
+    {TAG_LIMITS + 6,  TYPE_INT,  LIMIT(io_read_ops)},
+    {TAG_LIMITS + 7,  TYPE_INT,  LIMIT(io_write_ops)},
+    {TAG_LIMITS + 8,  TYPE_INT,  LIMIT(cores)},
+    {TAG_LIMITS + 9,  TYPE_INT,  LIMIT(gpus)},
+    {TAG_LIMITS + 10, TYPE_TEXT, LIMIT(core_list)},
+    {TAG_LIMITS + 11, TYPE_TEXT, LIMIT(gpu_list)},
+    {TAG_LIMITS + 12, TYPE_BOOL, LIMIT(best_effort)},
+
+    {TAG_SANDBOX + 0,  TYPE_BOOL, SANDBOX(privileged)},
+    {TAG_SANDBOX + 1,  TYPE_BOOL, SANDBOX(no_network)},
+    {TAG_SANDBOX + 2,  TYPE_BOOL, SANDBOX(private_tmp)},
+    {TAG_SANDBOX + 3,  TYPE_BOOL, SANDBOX(has_umask)},
+    {TAG_SANDBOX + 4,  TYPE_INT,  SANDBOX(umask)},
+    {TAG_SANDBOX + 5,  TYPE_BOOL, SANDBOX(has_core)},
+    {TAG_SANDBOX + 6,  TYPE_INT,  SANDBOX(core)},
+    {TAG_SANDBOX + 7,  TYPE_BOOL, SANDBOX(has_open_files)},
+    {TAG_SANDBOX + 8,  TYPE_INT,  SANDBOX(open_files)},
+    {TAG_SANDBOX + 9,  TYPE_BOOL, SANDBOX(has_user)},
+    {TAG_SANDBOX + 10, TYPE_INT,  SANDBOX(uid)},
+    {TAG_SANDBOX + 11, TYPE_INT,  SANDBOX(gid)},
+    {TAG_SANDBOX + 12, TYPE_BOOL, SANDBOX(shared)},
+};
+
+static const struct list lists[] = {
+    {TAG_ARG,    LIST(argv, argc)},
+    {TAG_ENV,    LIST(env, env_count)},
+    {TAG_SECRET, LIST(secrets, secret_count)},
+    {TAG_SANDBOX + 50, LIST(sandbox.groups, sandbox.group_count)},
+    {TAG_SANDBOX + 51, LIST(sandbox.read_only, sandbox.read_only_count)},
+    {TAG_SANDBOX + 52, LIST(sandbox.hidden, sandbox.hidden_count)},
+    {TAG_SANDBOX + 53, LIST(sandbox.writable, sandbox.writable_count)},
 };
 /* clang-format on */
+
+static char ***list_texts(const struct step_spec *spec, const struct list *list)
+{
+    return (char ***)((uintptr_t)spec + list->offset);
+}
+
+static size_t *list_count(const struct step_spec *spec, const struct list *list)
+{
+    return (size_t *)((uintptr_t)spec + list->count_offset);
+}
 
 static const struct field *find_field(uint16_t tag)
 {
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
         if (fields[i].tag == tag) {
             return &fields[i];
+        }
+    }
+    return NULL;
+}
+
+static const struct list *find_list(uint16_t tag)
+{
+    for (size_t i = 0; i < COUNT_OF(lists); i++) {
+        if (lists[i].tag == tag) {
+            return &lists[i];
         }
     }
     return NULL;
@@ -75,14 +143,14 @@ static void free_texts(char **texts, size_t count)
 
 void step_spec_done(struct step_spec *spec)
 {
-    free(spec->run);
-    free(spec->step);
-    free(spec->script);
-    free(spec->cwd);
-    free(spec->store);
-    free_texts(spec->argv, spec->argc);
-    free_texts(spec->env, spec->env_count);
-    free_texts(spec->secrets, spec->secret_count);
+    for (size_t i = 0; i < COUNT_OF(fields); i++) {
+        if (fields[i].type == TYPE_TEXT) {
+            free(*(char **)((char *)spec + fields[i].offset));
+        }
+    }
+    for (size_t i = 0; i < COUNT_OF(lists); i++) {
+        free_texts(*list_texts(spec, &lists[i]), *list_count(spec, &lists[i]));
+    }
     for (size_t i = 0; i < spec->output_count; i++) {
         free(spec->outputs[i].name);
         free(spec->outputs[i].path);
@@ -192,13 +260,71 @@ static bool check_secrets(const struct step_spec *spec, struct err *err)
     return true;
 }
 
+/* Numbers of limits that no kernel would take, or that would mean something else. */
+static bool check_limits(const struct step_limits *l, struct err *err)
+{
+    const int64_t numbers[] = {l->cpu_milli, l->memory,   l->pids,        l->io_weight,
+                               l->io_read,   l->io_write, l->io_read_ops, l->io_write_ops,
+                               l->cores,     l->gpus};
+    const char *const texts[] = {l->core_list, l->gpu_list};
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        if (numbers[i] < 0 || numbers[i] > STEP_LIMIT_MAX) {
+            return err_set(err, ERR_INVALID, "a limit in the launch spec is out of bounds");
+        }
+    }
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        if (texts[i] != NULL && texts[i][strspn(texts[i], "0123456789,")] != '\0') {
+            return err_set(err, ERR_INVALID, "'%.100s' is no list of indices", texts[i]);
+        }
+    }
+    return true;
+}
+
+static bool check_paths(char *const *paths, size_t count, struct err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (paths[i][0] != '/') {
+            return err_set(err, ERR_INVALID, "the path '%.200s' of the sandbox is not absolute",
+                           paths[i]);
+        }
+    }
+    return true;
+}
+
+static bool check_sandbox(const struct step_sandbox *s, struct err *err)
+{
+    bool id_ok =
+        !s->has_user || (s->uid >= 0 && s->uid < UINT32_MAX && s->gid >= 0 && s->gid < UINT32_MAX);
+    if (!id_ok || s->group_count > STEP_GROUPS || s->umask < 0 || s->umask > 0777 || s->core < 0 ||
+        s->open_files < 0) {
+        return err_set(err, ERR_INVALID, "a number of the sandbox is out of bounds");
+    }
+    for (size_t i = 0; i < s->group_count; i++) {
+        size_t len = strlen(s->groups[i]);
+        if (len == 0 || len > 10 || s->groups[i][strspn(s->groups[i], "0123456789")] != '\0') {
+            return err_set(err, ERR_INVALID, "'%.100s' is no group's number", s->groups[i]);
+        }
+    }
+    return check_paths(s->read_only, s->read_only_count, err) &&
+           check_paths(s->hidden, s->hidden_count, err) &&
+           check_paths(s->writable, s->writable_count, err);
+}
+
 static bool check(const struct step_spec *spec, struct err *err)
 {
     if (spec->timeout_ms < 0 || spec->grace_ms < 0 || spec->log_limit < 0) {
         return err_set(err, ERR_INVALID, "timeout, grace and the log's limit cannot be negative");
     }
     return check_identity(spec, err) && check_command(spec, err) && check_outputs(spec, err) &&
-           check_secrets(spec, err);
+           check_secrets(spec, err) && check_limits(&spec->limits, err) &&
+           check_sandbox(&spec->sandbox, err);
+}
+
+bool step_limits_any(const struct step_limits *l)
+{
+    return (l->cpu_milli | l->memory | l->pids | l->io_weight | l->io_read | l->io_write |
+            l->io_read_ops | l->io_write_ops | l->cores) != 0 ||
+           l->core_list != NULL;
 }
 
 /* ---- encode
@@ -241,9 +367,9 @@ bool step_spec_encode(const struct step_spec *spec, struct buf *ret, struct err 
     }
     size_t start = ret->len;
     put_fields(spec, ret);
-    put_texts(ret, TAG_ARG, spec->argv, spec->argc);
-    put_texts(ret, TAG_ENV, spec->env, spec->env_count);
-    put_texts(ret, TAG_SECRET, spec->secrets, spec->secret_count);
+    for (size_t i = 0; i < COUNT_OF(lists); i++) {
+        put_texts(ret, lists[i].tag, *list_texts(spec, &lists[i]), *list_count(spec, &lists[i]));
+    }
     for (size_t i = 0; i < spec->output_count; i++) {
         put_output(&spec->outputs[i], ret);
     }
@@ -262,21 +388,23 @@ bool step_spec_encode(const struct step_spec *spec, struct buf *ret, struct err 
 /* The arrays are made once, with room for the NULL that execve wants. */
 static bool make_arrays(const void *data, size_t len, struct step_spec *spec, struct err *err)
 {
-    size_t args = 0, envs = 0, secrets = 0, outputs = 0;
+    size_t counts[COUNT_OF(lists)] = {0}, outputs = 0, all = 0;
     struct wire w;
     wire_read(&w, data, len);
     while (wire_next(&w)) {
-        args += w.tag == TAG_ARG;
-        envs += w.tag == TAG_ENV;
-        secrets += w.tag == TAG_SECRET;
+        const struct list *list = find_list(w.tag);
+        if (list != NULL) {
+            counts[list - lists]++;
+        }
         outputs += w.tag == TAG_OUTPUT;
+        all += list != NULL || w.tag == TAG_OUTPUT;
     }
-    if (args + envs + secrets + outputs > STEP_WORDS + LIMIT_SECRETS) {
+    if (all > STEP_WORDS + LIMIT_SECRETS) {
         return err_set(err, ERR_LIMIT, "a launch spec of more than %d words", STEP_WORDS);
     }
-    spec->argv = mem_array(args + 1, sizeof(*spec->argv));
-    spec->env = mem_array(envs + 1, sizeof(*spec->env));
-    spec->secrets = mem_array(secrets + 1, sizeof(*spec->secrets));
+    for (size_t i = 0; i < COUNT_OF(lists); i++) {
+        *list_texts(spec, &lists[i]) = mem_array(counts[i] + 1, sizeof(char *));
+    }
     spec->outputs = mem_array(outputs + 1, sizeof(*spec->outputs));
     return true;
 }
@@ -328,14 +456,12 @@ static void read_scalar(struct wire *w, const struct field *field, struct step_s
 static void read_field(struct wire *w, struct step_spec *spec)
 {
     const struct field *field = find_field(w->tag);
+    const struct list *list = find_list(w->tag);
     if (field != NULL) {
         read_scalar(w, field, spec);
-    } else if (w->tag == TAG_ARG && wire_text(w, &spec->argv[spec->argc])) {
-        spec->argc++;
-    } else if (w->tag == TAG_ENV && wire_text(w, &spec->env[spec->env_count])) {
-        spec->env_count++;
-    } else if (w->tag == TAG_SECRET && wire_text(w, &spec->secrets[spec->secret_count])) {
-        spec->secret_count++;
+    } else if (list != NULL) {
+        size_t *count = list_count(spec, list);
+        *count += wire_text(w, &(*list_texts(spec, list))[*count]);
     } else if (w->tag == TAG_OUTPUT) {
         read_output(w, &spec->outputs[spec->output_count++]);
     }

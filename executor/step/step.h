@@ -12,6 +12,8 @@
  *   out/       ORCH_OUT        artifacts/  ORCH_ARTIFACTS
  *   output     ORCH_OUTPUT     metrics     ORCH_METRICS
  *   files      what was stored: wire list of struct step_file, fsynced before the end is written
+ *   usage      samples of what it takes while it runs: a line of names, then lines of numbers; made
+ *              with its first sample, thinned out so that it stays below some hundred lines
  *   control    a socket, made by the supervisor only when its engine has gone
  *
  * log: one line per line of output, "2026-11-21T08:00:00.123Z o text": the time of its first byte,
@@ -36,9 +38,42 @@ struct step_want {     /* a declared path output */
     bool optional;
 };
 
+/* What bounds a step: limits, not reservations. 0 = none. */
+struct step_limits {
+    int64_t cpu_milli;                 /* thousandths of a cpu */
+    int64_t memory;                    /* bytes, swap included */
+    int64_t pids;                      /* processes and threads */
+    int64_t io_weight;                 /* 1..10000, 100 = as everybody */
+    int64_t io_read, io_write;         /* bytes a second, of each disk */
+    int64_t io_read_ops, io_write_ops; /* operations a second, of each disk */
+    int64_t cores, gpus;               /* so many of the host's, for this step alone (pool.h) */
+    char *core_list, *gpu_list;        /* or these: "0,2,5"; NULL = any */
+    bool best_effort; /* what cannot be enforced is left out, and the log says so */
+};
+
+/* What is around a step. */
+struct step_sandbox {
+    bool privileged;  /* nothing is taken away: sudo, mounts, all system calls */
+    bool no_network;  /* a network namespace with nothing but its own loopback */
+    bool private_tmp; /* /tmp and /var/tmp of its own */
+    bool has_umask, has_core, has_open_files, has_user; /* the numbers below count */
+    int64_t umask, core, open_files;                    /* core: bytes of a core dump */
+    int64_t uid, gid;
+    bool shared;   /* steps of this run have different users: each must reach what others left */
+    char **groups; /* decimal group ids beside gid */
+    size_t group_count;
+    char **read_only, **hidden; /* absolute paths; one that does not exist is none */
+    size_t read_only_count, hidden_count;
+    char **writable; /* where given: it can write nowhere else but in its own folders */
+    size_t writable_count;
+};
+
 #define STEP_SECRETS_BYTES                                                                         \
     (256 << 10)           /* all secrets of a step together: each is masked in many forms */
 #define STEP_WORDS 100000 /* arguments, variables and outputs of a step together */
+
+#define STEP_GROUPS 1000
+#define STEP_LIMIT_MAX (INT64_C(1) << 60) /* of any number of struct step_limits */
 
 struct step_spec {
     char *run, *step; /* step: the folder's name, NAME or NAME.2 */
@@ -61,7 +96,12 @@ struct step_spec {
     bool log_fail; /* at the limit: end the step with reason limit; else drop what follows, and say
                       so in the log */
     bool sync_began; /* fsync the began section before the command starts (on_lost ask or fail) */
+    struct step_limits limits;
+    struct step_sandbox sandbox;
 };
+
+/* True where the limits need a cgroup. */
+bool step_limits_any(const struct step_limits *limits);
 
 void step_spec_done(
     struct step_spec *spec); /* frees what it owns; for decoded specs (all members owned) */
@@ -69,6 +109,33 @@ bool step_spec_encode(const struct step_spec *spec, struct buf *ret,
                       struct err *err) MUST_CHECK; /* checks the bounds */
 bool step_spec_decode(const void *data, size_t len, struct step_spec *ret,
                       struct err *err) MUST_CHECK; /* hostile input welcome */
+
+/* ---- what the host can hold
+ * ------------------------------------------------------------------------------------- */
+
+struct step_fact {
+    char *name; /* "memory", "io.write", "user" … (facts.c has them all) */
+    bool holds;
+    int64_t amount; /* of cores and gpus: how many there are; else 0 */
+    char *why;      /* a sentence where it does not hold; "" */
+    char *fix;      /* a command or a sentence; "" = nothing is known */
+};
+struct step_facts {
+    struct step_fact *items; /* owned */
+    size_t count;
+};
+void step_facts_done(struct step_facts *facts);
+void step_facts_encode(const struct step_facts *facts, struct buf *ret);
+bool step_facts_decode(const void *data, size_t len, struct step_facts *ret,
+                       struct err *err) MUST_CHECK; /* hostile input welcome */
+/* NULL = nobody said. */
+const struct step_fact *step_facts_find(const struct step_facts *facts, const char *name);
+/* The first thing that is asked for and does not hold: its key in a pipeline file
+ * ("resources.memory"), and the fact (NULL where the host does not know of it). False: all holds.
+ */
+bool step_facts_lacks(const struct step_facts *facts, const struct step_limits *limits,
+                      const struct step_sandbox *sandbox, const char **ret_key,
+                      const struct step_fact **ret_fact);
 
 /* ---- how an attempt ended
  * -------------------------------------------------------------------------------------- */
@@ -82,18 +149,42 @@ enum step_how { /* stored and sent: never renumber */
                 STEP_OUTPUT = 6, /* exit 0, but a declared output is missing, lies outside, or could
                                     not be stored */
                 STEP_SPAWN = 7,  /* the command could not be started */
-                STEP_CANCELLED = 8, /* stopped on request */
-                STEP_SHUTDOWN = 9,  /* the host shut down: the engine takes it as lost */
-                STEP_LOST = 10,     /* never written: what a reader concludes */
+                STEP_CANCELLED = 8,  /* stopped on request */
+                STEP_SHUTDOWN = 9,   /* the host shut down: the engine takes it as lost */
+                STEP_LOST = 10,      /* never written: what a reader concludes */
+                STEP_OOM = 11,       /* the memory limit killed it, or a part of it */
+                STEP_ISOLATION = 12, /* a limit, or what is to be around it, cannot be had here */
+                STEP_HOW_LAST = STEP_ISOLATION,
 };
+
+/* What an attempt took; -1 = not measured. Live samples have the same members. */
+struct step_usage {
+    int64_t cpu_us;     /* user and system, of the whole tree */
+    int64_t peak_bytes; /* of a cgroup; else the largest resident size of one process */
+    int64_t read_bytes, write_bytes; /* from and to disks */
+    int64_t throttled_us;            /* for how long the cpu limit held it */
+    int64_t pids_peak;
+    int64_t memory_bytes, pids; /* now: of samples only */
+};
+
+/* The members by name, for records, files and JSON: one row here is a new figure everywhere. */
+struct step_usage_field {
+    const char *name; /* "read_bytes" */
+    size_t offset;    /* of the int64_t in struct step_usage */
+    int tag;          /* on the wire: never renumbered */
+    bool sampled;     /* stands in samples */
+    bool ends;        /* stands in the record of the end */
+};
+extern const struct step_usage_field step_usage_fields[];
+extern const size_t step_usage_field_count;
+#define STEP_USAGE_NONE ((struct step_usage){-1, -1, -1, -1, -1, -1, -1, -1})
 
 struct step_end {
     enum step_how how;
     int exit_code;              /* -1 = none */
     int signal;                 /* 0 = none */
     int64_t began_ms, ended_ms; /* wall clock; began_ms 0 = never began */
-    int64_t cpu_us;             /* user and system, of the whole tree that was waited for */
-    int64_t peak_bytes;         /* largest resident size of one process (ru_maxrss) */
+    struct step_usage usage;
     bool has_output, has_metrics, has_files; /* the files exist and are not empty */
     bool log_cut;
     char message[512]; /* a sentence for people where how is not OK; may be empty */
@@ -113,6 +204,7 @@ struct record {
     /* For people and for `doctor`: whether a supervisor lives is what the lock says, so a recycled
      * pid is never taken for ours. The start is on CLOCK_BOOTTIME, in ms. */
     int64_t supervisor_pid, supervisor_start;
+    char cgroup[400]; /* of the tree, an absolute path in a file system of cgroups; "" = none */
     bool ended;
     struct step_end end;
 };
@@ -121,8 +213,8 @@ struct record {
  * the fd, or -1. Not locked. */
 int record_create(int dir_fd, const char *run, const char *step, int64_t attempt,
                   const char *boot_id, struct err *err) MUST_CHECK;
-bool record_write_began(int fd, int64_t began_ms, int64_t pid, int64_t start, bool sync,
-                        struct err *err) MUST_CHECK;
+bool record_write_began(int fd, int64_t began_ms, int64_t pid, int64_t start, const char *cgroup,
+                        bool sync, struct err *err) MUST_CHECK;
 bool record_write_end(int fd, const struct step_end *end, bool sync, struct err *err) MUST_CHECK;
 /* A section that is absent, torn or foreign reads as not there. False (ERR_CORRUPT) only where the
  * identity cannot be read. */
@@ -157,12 +249,14 @@ bool step_files_decode(const void *data, size_t len, struct step_files *ret,
  * --------------------------------------------------------------------------------------------------
  * SOCK_SEQPACKET, one wire-encoded message each. fds travel by SCM_RIGHTS in the order named.
  *
- * engine -> launcher    LAUNCH  token, spec (absent: it is the 4th fd, a sealed memfd); fds:
- * folder, record (locked), channel[, spec] REAP    token of the launch, or one of its own; run,
- * step, attempt: waits until that launch's supervisor has ended, then kills what it left launcher
- * -> engine    REFUSED token, text: nothing was started REAPED  token, count supervisor -> engine
- * BEGAN   at_ms; only where the command runs for some ms END     struct step_end engine ->
- * supervisor  STOP    grace_ms (-1: the spec's; 0: KILL at once) ACK     the end is committed: no
+ *   engine -> launcher
+ *     LAUNCH   token, spec (absent: it is the 4th fd, a sealed memfd); fds: folder, record
+ * (locked), channel[, spec] REAP     token of the launch, or one of its own; run, step, attempt;
+ * text: the cgroup of the record, if any: waits until that launch's supervisor has ended, kills
+ * what it left PROBE    token: what does this host hold? launcher -> engine REFUSED  token, text:
+ * nothing was started REAPED   token, count PROBED   token, spec: struct step_facts supervisor ->
+ * engine BEGAN    at_ms; only where the command runs for some ms END      struct step_end engine ->
+ * supervisor STOP     grace_ms (-1: the spec's; 0: KILL at once) ACK      the end is committed: no
  * fsync needed
  *
  * That a launch worked needs no word: its supervisor holds the channel's other end, and nobody else
@@ -178,7 +272,9 @@ enum step_msg_kind {
     MSG_END = 6,
     MSG_STOP = 7,
     MSG_ACK = 8,
-    MSG_LAST = MSG_ACK,
+    MSG_PROBE = 9,
+    MSG_PROBED = 10,
+    MSG_LAST = MSG_PROBED,
 };
 
 struct step_msg {

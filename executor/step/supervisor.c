@@ -239,10 +239,13 @@ static void on_message(struct supervisor *s)
 
 static void add_usage(struct supervisor *s, const struct rusage *usage)
 {
-    s->end.cpu_us += (int64_t)usage->ru_utime.tv_sec * 1000000 + usage->ru_utime.tv_usec +
-                     (int64_t)usage->ru_stime.tv_sec * 1000000 + usage->ru_stime.tv_usec;
+    struct step_usage *sum = &s->end.usage;
+    sum->cpu_us += (int64_t)usage->ru_utime.tv_sec * 1000000 + usage->ru_utime.tv_usec +
+                   (int64_t)usage->ru_stime.tv_sec * 1000000 + usage->ru_stime.tv_usec;
     int64_t peak = (int64_t)usage->ru_maxrss * 1024;
-    s->end.peak_bytes = peak > s->end.peak_bytes ? peak : s->end.peak_bytes;
+    sum->peak_bytes = peak > sum->peak_bytes ? peak : sum->peak_bytes;
+    sum->read_bytes += (int64_t)usage->ru_inblock * 512;
+    sum->write_bytes += (int64_t)usage->ru_oublock * 512;
 }
 
 static void reap(struct supervisor *s)
@@ -369,8 +372,8 @@ static bool record_began(struct supervisor *s, struct err *err)
 {
     s->began_ms = wall_now();
     s->began_boot_ms = boot_now();
-    if (!record_write_began(s->record, s->began_ms, getpid(), s->began_boot_ms, s->spec.sync_began,
-                            err)) {
+    if (!record_write_began(s->record, s->began_ms, getpid(), s->began_boot_ms, NULL,
+                            s->spec.sync_began, err)) {
         return false;
     }
     if (!s->spec.sync_began) {
@@ -399,6 +402,9 @@ static bool start(struct supervisor *s, struct err *err)
         pid_t pid =
             command_start(&s->spec, script[0] != '\0' ? script : NULL, out[1], err_pipe[1], err);
         s->pid = pid > 0 ? pid : 0;
+    }
+    if (s->pid > 0) {
+        s->end.usage = (struct step_usage){.throttled_us = -1, .pids_peak = -1};
     }
     close_fd(&out[1]);
     close_fd(&err_pipe[1]);
@@ -567,7 +573,7 @@ _Noreturn void supervise(const struct supervisor_launch *launch)
                            .control = -1,
                            .timer = -1,
                            .pipes = {-1, -1},
-                           .end = {.exit_code = -1}};
+                           .end = {.exit_code = -1, .usage = STEP_USAGE_NONE}};
     /* A group of its own, so that no signal to the launcher's reaches it. It stays in the
      * launcher's session, which has no terminal: a session for each step would make the kernel's
      * autogroups weigh every step like all that is beside it. */

@@ -307,7 +307,7 @@ static void what_began_without_an_end_is_lost(void **state)
     struct workshop *s = *state;
     struct job *j = new_job(s), *other = new_job(s), *damaged = new_job(s);
     int fd = make_record(j, clock_boot_id());
-    assert_true(record_write_began(fd, 5, 1, 1, false, NULL));
+    assert_true(record_write_began(fd, 5, 1, 1, NULL, false, NULL));
     close(fd);
     assert_int_equal(recover(j), EXEC_LOST);
     assert_true(is_there(j->folder, "record")); /* its log is of interest */

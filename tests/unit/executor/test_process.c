@@ -24,7 +24,7 @@ static void ends_as_the_command_ended(void **state)
         assert_int_equal(j->end.signal, cases[i].signal);
         assert_contains(j->end.message, cases[i].message);
         assert_true(j->end.began_ms > 0 && j->end.ended_ms >= j->end.began_ms);
-        assert_true(j->end.peak_bytes > 0);
+        assert_true(j->end.usage.peak_bytes > 0);
         assert_false(j->end.has_output || j->end.has_metrics || j->end.has_files);
         free_job(j);
     }
@@ -245,8 +245,8 @@ static void usage_is_measured(void **state)
                &(struct recipe){.script = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; "
                                           "head -c 30000000 /dev/zero | tail -c 20000000 | wc -c"});
     assert_int_equal(j->end.how, STEP_OK);
-    assert_true(j->end.cpu_us > 20000);
-    assert_true(j->end.peak_bytes > 15000000);
+    assert_true(j->end.usage.cpu_us > 20000);
+    assert_true(j->end.usage.peak_bytes > 15000000);
     free_job(j);
 }
 

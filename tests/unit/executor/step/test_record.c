@@ -22,8 +22,14 @@ static struct step_end sample_end(void)
                            .signal = 0,
                            .began_ms = 1700000000123,
                            .ended_ms = 1700000009999,
-                           .cpu_us = 5,
-                           .peak_bytes = 1 << 20,
+                           .usage = {.cpu_us = 5,
+                                     .peak_bytes = 1 << 20,
+                                     .read_bytes = 3,
+                                     .write_bytes = 4,
+                                     .throttled_us = -1,
+                                     .pids_peak = 9,
+                                     .memory_bytes = -1,
+                                     .pids = -1},
                            .has_output = true,
                            .has_files = true,
                            .log_cut = true};
@@ -58,12 +64,13 @@ static void sections_are_read_as_written(void **state)
     assert_int_equal(r.attempt, 7);
     assert_string_equal(r.boot_id, "0123456789abcdef0123456789abcdef");
     assert_false(r.began || r.ended);
-    assert_true(record_write_began(fd, 11, 22, 33, true, NULL));
+    assert_true(record_write_began(fd, 11, 22, 33, "/sys/fs/cgroup/orchd.1.2/3", true, NULL));
     assert_true(record_read(fd, &r, NULL));
     assert_true(r.began && !r.ended);
     assert_int_equal(r.began_ms, 11);
     assert_int_equal(r.supervisor_pid, 22);
     assert_int_equal(r.supervisor_start, 33);
+    assert_string_equal(r.cgroup, "/sys/fs/cgroup/orchd.1.2/3");
     assert_true(record_write_end(fd, &end, true, NULL));
     assert_true(record_read(fd, &r, NULL));
     assert_true(r.began && r.ended);
@@ -87,7 +94,7 @@ static void a_torn_write_reads_as_none(void **state)
     for (int section = 0; section < 2; section++) {
         assert_int_equal(pread(fd, before, RECORD_SIZE, 0), RECORD_SIZE);
         if (section == 0) {
-            assert_true(record_write_began(fd, 11, 22, 33, false, NULL));
+            assert_true(record_write_began(fd, 11, 22, 33, NULL, false, NULL));
         } else {
             assert_true(record_write_end(fd, &end, false, NULL));
         }

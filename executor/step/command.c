@@ -239,8 +239,9 @@ static bool explain(const struct launch *l, struct err *err)
 }
 
 pid_t command_start(const struct step_spec *spec, const char *last, int out, int err_fd,
-                    struct err *err)
+                    const struct command_place *place, struct err *err)
 {
+    (void)place;
     static char stack[STACK] __attribute__((aligned(16)));
     AUTO_FREE char **argv = mem_array(spec->argc + 2, sizeof(*argv));
     AUTO_FREE char *owned = last != NULL ? mem_strdup(last) : NULL;

@@ -217,3 +217,89 @@ size_t tree_kill_marked(const char *run, const char *step, int64_t attempt)
     each_process(kill_if_marked, &m);
     return m.alive;
 }
+
+/* ---- what it takes
+ * -------------------------------------------------------------------------------- */
+
+#define TREE_MAX 10000 /* processes that are looked at for one sample */
+
+struct walk {
+    pid_t *pids; /* owned: those found so far */
+    size_t count;
+};
+
+static bool read_small(int proc, pid_t pid, const char *name, struct buf *ret)
+{
+    char path[64];
+    (void)snprintf(path, sizeof(path), "%d/%s", (int)pid, name);
+    buf_clear(ret);
+    return file_read_at(proc, path, ret, NULL);
+}
+
+static void add_children(int proc, pid_t pid, struct walk *w, struct buf *text)
+{
+    char name[48];
+    (void)snprintf(name, sizeof(name), "task/%d/children", (int)pid);
+    if (!read_small(proc, pid, name, text)) {
+        return;
+    }
+    for (const char *at = buf_str(text); w->count < TREE_MAX; at += strcspn(at, " ")) {
+        at += strspn(at, " ");
+        pid_t child = (pid_t)strtol(at, NULL, 10);
+        if (child <= 0) {
+            return;
+        }
+        w->pids[w->count++] = child;
+    }
+}
+
+static void add_times(int proc, pid_t pid, struct step_usage *sum, struct buf *text)
+{
+    unsigned long user, system;
+    long threads, pages;
+    const char *after = read_small(proc, pid, "stat", text) ? strrchr(buf_str(text), ')') : NULL;
+    /* utime and stime are the 12th and 13th field after the name, then threads and resident pages
+     */
+    if (after == NULL ||
+        sscanf(after + 1,
+               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %ld %*d %*u "
+               "%*u %ld",
+               &user, &system, &threads, &pages) != 4) {
+        return;
+    }
+    sum->cpu_us += (int64_t)(user + system) * 1000000 / sysconf(_SC_CLK_TCK);
+    sum->memory_bytes += pages * sysconf(_SC_PAGESIZE);
+    sum->pids += threads;
+}
+
+static void add_io(int proc, pid_t pid, struct step_usage *sum, struct buf *text)
+{
+    long long read_bytes = 0, write_bytes = 0;
+    const char *at =
+        read_small(proc, pid, "io", text) ? strstr(buf_str(text), "\nread_bytes: ") : NULL;
+    if (at != NULL &&
+        sscanf(at, "\nread_bytes: %lld\nwrite_bytes: %lld", &read_bytes, &write_bytes) == 2) {
+        sum->read_bytes += read_bytes;
+        sum->write_bytes += write_bytes;
+    }
+}
+
+void tree_usage(struct step_usage *ret)
+{
+    AUTO_CLOSE int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    AUTO_BUF struct buf text = BUF_INIT(1L << 20);
+    struct step_usage sum = {.peak_bytes = -1, .throttled_us = -1, .pids_peak = -1};
+    struct walk w = {.pids = mem_array(TREE_MAX, sizeof(pid_t))};
+    if (proc >= 0) {
+        add_children(proc, getpid(), &w, &text);
+    }
+    for (size_t i = 0; i < w.count; i++) {
+        add_times(proc, w.pids[i], &sum, &text);
+        add_io(proc, w.pids[i], &sum, &text);
+        add_children(proc, w.pids[i], &w, &text);
+    }
+    if (w.count > 0) {
+        *ret = sum;
+    }
+    free(w.pids);
+}

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,4 +52,32 @@ void verdict_ended(struct step_end *end, int status)
     } else {
         end->how = STEP_OK;
     }
+}
+
+void verdict_oom(struct step_end *end, const struct step_spec *spec, int64_t kills)
+{
+    char limit[32], peak[32];
+    end->how = STEP_OOM;
+    if (spec->limits.memory == 0) {
+        verdict_explain(end, "the host ran out of memory and killed %s of it; its peak was %s",
+                        kills == 1 ? "a process" : "processes",
+                        text_format_size(end->usage.peak_bytes, peak));
+        return;
+    }
+    verdict_explain(end,
+                    "it was killed by its memory limit of %s; its peak was %s: raise "
+                    "resources.memory, or let it take less",
+                    text_format_size(spec->limits.memory, limit),
+                    text_format_size(end->usage.peak_bytes, peak));
+}
+
+void verdict_add_pids(struct step_end *end, const struct step_spec *spec, int64_t refused)
+{
+    size_t len = strlen(end->message);
+    if (refused <= 0 || end->how == STEP_OK || len + 1 >= sizeof(end->message)) {
+        return;
+    }
+    (void)snprintf(end->message + len, sizeof(end->message) - len,
+                   "; its limit of %" PRId64 " processes and threads (resources.pids) refused %s",
+                   spec->limits.pids, refused == 1 ? "it one" : "it more");
 }

@@ -1,0 +1,163 @@
+/*
+ * confine.c - see confine.h. Order matters: what a step has is taken before anything is made for
+ * it, and everything is made before `began` is recorded, so that a failure is one of isolation and
+ * no command has run.
+ */
+#include "executor/step/confine.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "executor/step/sandbox.h"
+#include "executor/step/tree.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void confine_init(struct confine *c, const struct supervisor_launch *launch, struct step_spec *spec)
+{
+    *c = (struct confine){.cg = launch->cg,
+                          .place = launch->place,
+                          .facts = launch->facts,
+                          .spec = spec,
+                          .folder = launch->folder,
+                          .where = {.sandbox = launch->sandbox}};
+}
+
+/* ---- before the command
+ * --------------------------------------------------------------------------- */
+
+bool confine_ask(struct confine *c, struct capture *log, struct err *err)
+{
+    static const struct step_facts nothing;
+    AUTO_BUF struct buf notes = BUF_INIT(LIMIT_MESSAGE);
+    if (!facts_apply(c->facts != NULL ? c->facts : &nothing, c->spec, &notes, err)) {
+        return false;
+    }
+    for (char *line = notes.data, *end; line != NULL && *line != '\0'; line = end + 1) {
+        end = line + strcspn(line, "\n");
+        capture_say(log, clock_wall_ms(clock_system()), "%.*s", (int)(end - line), line);
+    }
+    return true;
+}
+
+static bool wants_devices(const struct step_limits *l)
+{
+    return l->cores != 0 || l->gpus != 0 || l->core_list != NULL || l->gpu_list != NULL;
+}
+
+bool confine_take(struct confine *c, struct err *err)
+{
+    if (c->granted || !wants_devices(&c->spec->limits)) {
+        return true;
+    }
+    c->granted = pool_take(&c->spec->limits, &c->grant, err);
+    return c->granted;
+}
+
+static bool read_path(struct confine *c, struct err *err)
+{
+    char link[40];
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", c->folder);
+    ssize_t len = readlink(link, c->path, sizeof(c->path) - 1);
+    if (len < 0) {
+        return err_set(err, ERR_IO, "cannot tell the path of the attempt's folder");
+    }
+    c->path[len] = '\0';
+    return true;
+}
+
+bool confine_begin(struct confine *c, struct err *err)
+{
+    const char *cores = c->granted && c->grant.cores[0] != '\0' ? c->grant.cores : NULL;
+    if (c->place != NULL && !cg_make(c->cg, c->place, &c->spec->limits, cores, err)) {
+        return false;
+    }
+    if (!read_path(c, err) || !sandbox_share(c->spec, c->folder, err)) {
+        return false;
+    }
+    c->shared = true;
+    if (c->place != NULL) {
+        c->where.entry_count = cg_entries(c->place, c->entries);
+        c->where.limited = true;
+    }
+    c->where.entries = c->entries;
+    c->where.folder = c->path;
+    c->where.extra_env_count = c->granted ? pool_env(&c->spec->limits, &c->grant, c->env) : 0;
+    c->where.extra_env = (const char *const *)c->env;
+    return true;
+}
+
+const char *confine_path(const struct confine *c)
+{
+    return c->place != NULL ? cg_path(c->place) : "";
+}
+
+/* ---- while it runs
+ * -------------------------------------------------------------------------------- */
+
+void confine_sample(struct confine *c, struct step_usage *ret)
+{
+    if (c->place != NULL) {
+        cg_usage(c->place, ret);
+    } else {
+        tree_usage(ret);
+    }
+    c->peak_bytes = ret->memory_bytes > c->peak_bytes ? ret->memory_bytes : c->peak_bytes;
+}
+
+void confine_measure(struct confine *c, struct step_usage *ret)
+{
+    struct step_usage place = STEP_USAGE_NONE;
+    if (c->place == NULL) {
+        return;
+    }
+    cg_usage(c->place, &place);
+    for (size_t i = 0; i < step_usage_field_count; i++) {
+        const struct step_usage_field *f = &step_usage_fields[i];
+        int64_t value = *(const int64_t *)((const char *)&place + f->offset);
+        if (value >= 0) {
+            *(int64_t *)((char *)ret + f->offset) = value;
+        }
+    }
+    if (place.peak_bytes < 0 && c->peak_bytes > ret->peak_bytes) {
+        ret->peak_bytes = c->peak_bytes;
+    }
+}
+
+int64_t confine_oom_kills(const struct confine *c)
+{
+    return c->place != NULL ? cg_oom_kills(c->place) : 0;
+}
+
+int64_t confine_pids_refused(const struct confine *c)
+{
+    return c->place != NULL ? cg_pids_refused(c->place) : 0;
+}
+
+size_t confine_kill(const struct confine *c)
+{
+    return c->place != NULL ? cg_kill(c->place) : 0;
+}
+
+/* ---- after it
+ * ------------------------------------------------------------------------------------- */
+
+bool confine_end(struct confine *c, bool launcher_lives, struct err *err)
+{
+    if (c->place != NULL) {
+        cg_leave(c->cg, c->place, launcher_lives);
+        c->place = NULL;
+    }
+    if (c->granted) {
+        pool_give(&c->grant);
+        c->granted = false;
+    }
+    for (size_t i = 0; i < c->where.extra_env_count; i++) {
+        free(c->env[i]);
+    }
+    c->where.extra_env_count = 0;
+    return !c->shared || sandbox_unshare(c->spec, c->folder, err);
+}

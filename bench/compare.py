@@ -79,6 +79,21 @@ def independent():
     verdict("orchctl -j 4 against the faster posix_spawn", ours / got[raw][0], 1.6)
 
 
+def limited():
+    """What a place in the cgroups costs: the same steps in none, and bounded by 1, 3 and 4 controllers."""
+    ninja, bare = "ninja -j4", "orchctl -j 4, no limits"
+    got = measure([
+        (ninja, ["ninja", "-j4", "--quiet", "-f", "build.ninja"]),
+        (bare, [ORCHCTL, "run", "list.yaml", "-j", "4", "-q"]),
+        *((f"orchctl -j 4, {what}", [ORCHCTL, "run", f"limits-{count}.yaml", "-j", "4", "-q"])
+          for count, what in ((1, "pids"), (3, "cpu, memory, pids"), (4, "and io"))),
+    ])
+    table(f"{STEPS} independent no-op steps with limits", got, [ninja, bare], "s", 1)
+    print()
+    verdict("orchctl -j 4 with cpu, memory and pids against ninja -j4", got["orchctl -j 4, cpu, memory, pids"][0] / got[ninja][0], 1.1)
+    print(subprocess.run([str(BIN / "bench_cgroup")], capture_output=True, text=True, check=False).stdout)
+
+
 def chain():
     got = measure([
         ("posix_spawn, 1 in flight", [str(BIN / "bench_spawn"), str(CHAIN), "1", "/bin/true"]),
@@ -116,7 +131,7 @@ def main():
         cpu = next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), "unknown processor")
     print(f"{cpu}, {os.cpu_count()} cores, kernel {os.uname().release}; medians of {RUNS} runs")
     try:
-        for part in (independent, chain, reading):
+        for part in (independent, limited, chain, reading):
             part()
     finally:
         for data in WORK.glob("data-*"):

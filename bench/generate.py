@@ -2,11 +2,19 @@
 """Writes the same work for each tool: generate.py FOLDER STEPS CHAIN
 
   list.yaml string.yaml Makefile build.ninja             STEPS independent no-ops
+  limits-N.yaml                                          the same, each step bounded by N controllers
   chain.yaml chain.mk chain.ninja                        CHAIN no-ops, each after the one before
   plain.yaml rich.yaml                                   STEPS steps to be read only: the least, and what real steps carry
 """
 import pathlib
 import sys
+
+
+LIMITS = {
+    1: "{pids: 256}",
+    3: "{cpu: 1, memory: 256MiB, pids: 256}",
+    4: "{cpu: 1, memory: 256MiB, pids: 256, io: {read: 1GiB}}",
+}
 
 
 def pipeline(path, name, steps):
@@ -31,6 +39,9 @@ def main():
     many = range(steps)
     pipeline(folder / "list.yaml", "list", ["", *(f"  {name(i)}: {{run: [/bin/true]}}\n" for i in many)])
     pipeline(folder / "string.yaml", "string", ["", *(f"  {name(i)}: {{run: 'true'}}\n" for i in many)])
+    for count, limits in LIMITS.items():
+        pipeline(folder / f"limits-{count}.yaml", f"limits-{count}",
+                 [f"defaults: {{resources: {limits}}}\n", *(f"  {name(i)}: {{run: [/bin/true]}}\n" for i in many)])
     pipeline(folder / "chain.yaml", "chain",
              ["", *(f"  {name(i)}: {{run: [/bin/true]{f', needs: {name(i - 1)}' if i else ''}}}\n" for i in range(chain))])
     pipeline(folder / "plain.yaml", "plain", ["", *(f"  {name(i)}: {{run: echo {i}}}\n" for i in many)])

@@ -171,9 +171,10 @@ void run_make_scheduler(struct run *run, int64_t elapsed_ms)
             .needs = step->needs,
             .need_count = step->need_count,
             .priority = step->priority,
-            .cpu_milli = counted_cpu(&step->resources),
-            .memory = step->resources.reserve_memory >= 0 ? step->resources.reserve_memory
-                                                          : step->resources.memory,
+            .takes = {[SCHED_CPU] = counted_cpu(&step->resources),
+                      [SCHED_MEMORY] = step->resources.reserve_memory >= 0
+                                           ? step->resources.reserve_memory
+                                           : step->resources.memory},
             .retry = step->retry,
             .continue_on_error = step->continue_on_error,
             .fail_fast = step->fail_fast,
@@ -188,8 +189,7 @@ void run_make_scheduler(struct run *run, int64_t elapsed_ms)
     struct sched_def def = {
         .steps = run->defs,
         .count = p->step_count,
-        .cpu_milli = jobs * 1000,
-        .memory = host_memory(),
+        .capacity = {[SCHED_CPU] = jobs * 1000, [SCHED_MEMORY] = host_memory()},
         .timeout_ms = p->timeout_ms == 0                ? 0
                       : p->timeout_ms - elapsed_ms == 0 ? -1
                                                         : p->timeout_ms - elapsed_ms,

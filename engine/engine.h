@@ -84,11 +84,12 @@ struct engine_lack {
 };
 
 struct engine_outlook {
-    int64_t have[SCHED_RESOURCES];     /* of this host; cores and GPUs: 0 where there are none, or
-                                          nobody was asked */
-    int64_t most[SCHED_RESOURCES];     /* what steps of one level of the graph take together */
-    int64_t (*takes)[SCHED_RESOURCES]; /* by step: what admission counts */
-    const char **never;                /* by step: why it can never run here; NULL = it can */
+    int64_t have[SCHED_RESOURCES];      /* of this host; cores and GPUs: 0 where there are none, or
+                                           nobody was asked */
+    int64_t most[SCHED_RESOURCES];      /* what steps of one level of the graph take together */
+    int64_t (*takes)[SCHED_RESOURCES];  /* by step: what admission counts */
+    const char **never;                 /* by step: why it can never run here; NULL = it can */
+    const struct engine_lack **lacking; /* by step: the first thing that cannot be held; NULL */
     struct engine_lack *lacks;
     size_t lack_count;
     bool asked; /* orch-step said what this host can hold; only asked where a step needs it */

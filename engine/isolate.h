@@ -56,9 +56,11 @@ int64_t host_cores(void);
 void host_takes(const struct dag_step *step, int64_t ret[SCHED_RESOURCES]);
 /* What the host has; cores and GPUs are in the facts (NULL: nobody asked, they are 0). */
 void host_has(const struct step_facts *facts, int64_t ret[SCHED_RESOURCES]);
-/* Looks at the steps that are to run. `facts` NULL: only what is plain without them. */
+/* Looks at the steps that are to run. `facts` NULL: only what is plain without them. `users` lives
+ * in the same arena. */
 void outlook_make(const struct dag_pipeline *p, const struct engine_plan_step *plan,
-                  const struct step_facts *facts, struct arena *a, struct engine_outlook *ret);
+                  const struct step_facts *facts, struct users *users, struct arena *a,
+                  struct engine_outlook *ret);
 /* True where some step that runs needs the facts. */
 bool outlook_asks(const struct dag_pipeline *p, const struct engine_plan_step *plan);
 

@@ -155,6 +155,7 @@ static void add_lack(struct engine_outlook *o, const struct dag_pipeline *p, uin
     lack->user = strcmp(key, "user") == 0;
     uint32_t *steps = (uint32_t *)(uintptr_t)lack->steps; /* filled here, read elsewhere */
     steps[lack->step_count++] = step;
+    o->lacking[step] = lack;
 }
 
 /* What the facts say of a step; its user has been found. */
@@ -178,12 +179,13 @@ static void hold_against(struct engine_outlook *o, const struct dag_pipeline *p,
 }
 
 void outlook_make(const struct dag_pipeline *p, const struct engine_plan_step *plan,
-                  const struct step_facts *facts, struct arena *a, struct engine_outlook *ret)
+                  const struct step_facts *facts, struct users *users, struct arena *a,
+                  struct engine_outlook *ret)
 {
-    struct users users = {0};
     *ret = (struct engine_outlook){.asked = facts != NULL};
     ret->takes = arena_array(a, p->step_count + 1, sizeof(*ret->takes));
     ret->never = arena_array(a, p->step_count + 1, sizeof(*ret->never));
+    ret->lacking = arena_array(a, p->step_count + 1, sizeof(*ret->lacking));
     ret->lacks = arena_array(a, LACKS_MAX, sizeof(*ret->lacks));
     host_has(facts, ret->have);
     for (uint32_t i = 0; i < p->step_count; i++) {
@@ -192,11 +194,12 @@ void outlook_make(const struct dag_pipeline *p, const struct engine_plan_step *p
         struct err err = ERR_INIT;
         host_takes(step, ret->takes[i]);
         ret->never[i] = NULL;
+        ret->lacking[i] = NULL;
         if (plan[i].what != ENGINE_PLAN_RUN) {
             continue;
         }
         ret->never[i] = exceeded(step, ret->have, a);
-        if (step->user != NULL && !user_find(&users, step->user, a, &user, &err)) {
+        if (step->user != NULL && !user_find(users, step->user, a, &user, &err)) {
             ret->never[i] = arena_printf(a, "`user`: %s", err.msg);
         } else if (facts != NULL) {
             hold_against(ret, p, i, user, facts, a);
@@ -236,9 +239,9 @@ static bool check_never(const struct engine_outlook *o, const struct dag_pipelin
     }
     AUTO_FREE char *others =
         more == 0 ? mem_strdup("")
-                  : mem_printf("; so do %zu other steps (orchctl plan names them)", more);
+                  : mem_printf("; %zu other steps cannot either (orchctl plan names them)", more);
     return err_set(err, ERR_INVALID, "step '%s' cannot run here: %s%s", name, first,
-                   more == 1 ? "; and another step (orchctl plan names it)" : others);
+                   more == 1 ? "; another step cannot either (orchctl plan names it)" : others);
 }
 
 bool engine_outlook_check(const struct engine_outlook *o, const struct dag_pipeline *p,
@@ -302,7 +305,8 @@ void engine_look_ahead(const char *step_program, const struct dag_pipeline *p,
     if (outlook_asks(p, plan)) {
         facts = ask_host(step_program, &loop, &exec, &err);
     }
-    outlook_make(p, plan, facts, a, ret);
+    struct users users = {0};
+    outlook_make(p, plan, facts, &users, a, ret);
     ret->unknown = err.code == ERR_NONE ? NULL : arena_strdup(a, err.msg);
     exec_close(exec);
     loop_uv_close(loop);

@@ -123,24 +123,24 @@ bool run_take_lock(struct run *run, struct err *err)
 /* ---- capacity and the scheduler
  * ------------------------------------------------------------------------ */
 
-/* The facts, where some step needs them; NULL where none does. */
-static bool ask_facts(struct run *run, const struct engine_plan_step *plan,
-                      const struct step_facts **ret, struct err *err)
-{
-    *ret = NULL;
-    return !outlook_asks(run->pipeline, plan) || exec_facts(run->engine->exec, ret, err);
-}
-
 /* Before anything runs: can this host hold what the steps ask for? */
 static bool check_host(struct run *run, const struct engine_plan_step *plan, struct err *err)
 {
     AUTO_ARENA struct arena a = ARENA_INIT;
     const struct step_facts *facts;
     struct engine_outlook outlook;
-    if (!ask_facts(run, plan, &facts, err)) {
+    struct users users = {0};
+    outlook_make(run->pipeline, plan, NULL, &users, &a, &outlook);
+    if (!engine_outlook_check(&outlook, run->pipeline, err)) {
+        return false; /* plain without asking anybody */
+    }
+    if (!outlook_asks(run->pipeline, plan)) {
+        return true;
+    }
+    if (!exec_facts(run->engine->exec, &facts, err)) {
         return err_wrap(err, "steps ask for limits or a sandbox");
     }
-    outlook_make(run->pipeline, plan, facts, &a, &outlook);
+    outlook_make(run->pipeline, plan, facts, &users, &a, &outlook);
     return engine_outlook_check(&outlook, run->pipeline, err);
 }
 

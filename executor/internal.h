@@ -5,6 +5,7 @@
  *   attempt.c   one attempt: start, events, stop, finish
  *   recover.c   attempts of an engine that died
  *   drivers.c   the table of drivers; where orch-step is
+ *   facts.c     what this host can hold
  *   outputs.c metrics.c logfile.c   readers of what an attempt left
  */
 #ifndef EXECUTOR_INTERNAL_H
@@ -33,6 +34,9 @@ struct exec {
     int64_t next_token;
     struct buf raw;                     /* bytes of the message being handled */
     int64_t reaped_token, reaped_count; /* the last answer to a REAP */
+    int64_t probed_token;               /* and to a PROBE */
+    struct step_facts facts;            /* owned; where has_facts */
+    bool has_facts;
 };
 
 struct exec_attempt {
@@ -69,6 +73,9 @@ bool launcher_ask_reap(struct exec *e, int64_t token, const char *run, const cha
                        int64_t attempt, struct err *err) MUST_CHECK;
 /* Blocks until the launcher has said something, and handles it; false at the deadline (ms). */
 bool launcher_wait(struct exec *e, int timeout_ms);
+
+/* facts.c: the launcher has answered a PROBE. */
+void facts_heard(struct exec *e, const struct step_msg *msg);
 
 /* attempt.c */
 struct exec_attempt *attempt_new(struct exec *e, const char *folder, const char *run,

@@ -218,6 +218,8 @@ static void handle(struct exec *e, const struct step_msg *msg)
         if (a != NULL) {
             attempt_reaped(a);
         }
+    } else if (msg->kind == MSG_PROBED) {
+        facts_heard(e, msg);
     }
 }
 
@@ -306,6 +308,7 @@ void exec_close(struct exec *e)
     if (e->pid > 0) {
         (void)waitpid(e->pid, NULL, 0);
     }
+    step_facts_done(&e->facts);
     buf_done(&e->raw);
     free(e->program);
     free(e);

@@ -121,8 +121,9 @@ static bool load(struct view *v, struct store *s, const char *id, struct err *er
             continue;
         if (!row->last || row->last->number < attempts[i].number)
             row->last = &attempts[i];
-        if (attempts[i].peak_bytes > row->peak)
-            row->peak = attempts[i].peak_bytes;
+        int64_t peak = engine_attempt_usage(&attempts[i]).peak_bytes;
+        if (peak > row->peak)
+            row->peak = peak;
     }
     for (size_t i = 0; i < metric_count; i++)
         add_metric(v, &metrics[i]);

@@ -18,6 +18,8 @@
 #define LIMIT_OUTPUT_COUNT 10000
 #define LIMIT_METRICS_FILE (64L << 20) /* ORCH_METRICS */
 #define LIMIT_METRICS_COUNT 1000000
+#define LIMIT_USAGE_FILE (1L << 20) /* samples of one attempt */
+#define LIMIT_USAGE_SAMPLES 10000
 #define LIMIT_ARTIFACTS 100000            /* files of one attempt */
 #define LIMIT_ARTIFACT_NAMES (192L << 20) /* their names and paths, as recorded (JSON) */
 #define LIMIT_SPEC (32L << 20)            /* an encoded launch spec */

@@ -192,7 +192,8 @@ int drive_to_end(struct drive *d)
     enum sched_reason reason = SCHED_NO_REASON;
     enum sched_run_state state = engine_run_state(d->engine, d->id, &reason);
     if (d->c->json) {
-        json_t *run = engine_run_json(engine_store(d->engine), d->id, &err);
+        json_t *run =
+            engine_run_json(engine_store(d->engine), cli_data_dir(d->c), d->id, false, &err);
         if (run)
             cli_print_json(run, true);
     } else if (!d->c->quiet) {

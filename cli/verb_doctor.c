@@ -1,17 +1,18 @@
 /*
  * verb_doctor.c - orchctl doctor: is this machine fit to run pipelines? One row of the table of
- * checks is one function; each says ok, warn or fail, what it found, and what would fix it.
+ * checks is one function; each says ok, warn or fail, what it found, and what would fix it. What
+ * this host can hold is asked of orch-step, which is what holds it.
  */
 #include "cli/cli.h"
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "cli/facts.h"
 #include "executor/executor.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/magic.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@
 #define SPACE_FAIL (64LL << 20)
 #define SPACE_WARN (1LL << 30)
 #define INODES_WARN 10000
+#define PRINTED_MAX (64UL << 10)
 #define SANE_CLOCK_MS 1735689600000LL /* 2025-01-01: a clock before it has never been set */
 #define OLDEST_KERNEL_MAJOR 5         /* pidfds with poll, close_range: 5.11 */
 #define OLDEST_KERNEL_MINOR 11
@@ -38,19 +40,42 @@ static const char *const FINDINGS[] = {[OK] = "ok", [WARN] = "warn", [FAIL] = "f
 struct check {
     struct cli *c;
     struct arena *a;
-    enum finding finding;
-    const char *message, *fix; /* fix: a command or a sentence, NULL = nothing to do */
+    const char *name; /* of what is being looked at */
+    json_t *list;     /* of findings, with --json */
+    bool failed;
 };
 
-static void say(struct check *k, enum finding finding, const char *message, const char *fix)
+static json_t *finding_json(const char *name, enum finding finding, const char *message,
+                            const char *fix)
 {
-    k->finding = finding;
-    k->message = message;
-    k->fix = fix;
+    json_t *one = json_object();
+    json_object_set_new(one, "name", json_string(name));
+    json_object_set_new(one, "status", json_string(FINDINGS[finding]));
+    json_object_set_new(one, "message", cli_json_text(message));
+    json_object_set_new(one, "fix", cli_json_text(fix));
+    return one;
 }
 
-/* The first line a program prints; NULL where it cannot be run or fails. */
-static const char *first_line(struct arena *a, const char *const *argv)
+/* Tells a finding. `fix`: a command or a sentence, NULL = nothing to do. */
+static void say(struct check *k, enum finding finding, const char *message, const char *fix)
+{
+    k->failed = k->failed || finding == FAIL;
+    if (k->c->json) {
+        json_array_append_new(k->list, finding_json(k->name, finding, message, fix));
+        return;
+    }
+    enum term_style style = term_status_style(FINDINGS[finding]);
+    bool colour = k->c->colour;
+    if (k->c->quiet && finding != FAIL)
+        return;
+    printf("%s%-4s%s  %-11s  %s\n", term_on(colour, style), FINDINGS[finding],
+           term_off(colour, style), k->name, term_safe(k->a, message));
+    if (fix)
+        printf("      %-11s  -> %s\n", "", term_safe(k->a, fix));
+}
+
+/* What a program prints, at most PRINTED_MAX bytes of it; NULL where it cannot be run or fails. */
+static const char *printed(struct arena *a, const char *const *argv)
 {
     int fds[2];
     if (pipe2(fds, O_CLOEXEC) < 0)
@@ -65,19 +90,24 @@ static const char *first_line(struct arena *a, const char *const *argv)
         posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     close(fds[1]);
-    char text[256];
+    AUTO_FREE char *text = mem_alloc(PRINTED_MAX + 1);
     size_t len = 0;
     ssize_t got;
-    while (failed == 0 && len < sizeof(text) - 1 &&
-           (got = read(fds[0], text + len, sizeof(text) - 1 - len)) > 0)
+    while (failed == 0 && len < PRINTED_MAX &&
+           (got = read(fds[0], text + len, PRINTED_MAX - len)) > 0)
         len += (size_t)got;
     close(fds[0]);
-    text[len] = '\0';
     int status = -1;
     if (failed == 0)
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
             ;
-    return status == 0 ? arena_strndup(a, text, strcspn(text, "\n")) : NULL;
+    return status == 0 ? arena_strndup(a, text, len) : NULL;
+}
+
+static const char *first_line(struct arena *a, const char *const *argv)
+{
+    const char *text = printed(a, argv);
+    return text ? arena_strndup(a, text, strcspn(text, "\n")) : NULL;
 }
 
 /* The nearest folder upward that exists. */
@@ -203,16 +233,21 @@ static void check_kernel(struct check *k)
         say(k, OK, arena_printf(k->a, "Linux %s", u.release), NULL);
 }
 
-static void check_cgroups(struct check *k)
+/* One finding for each group of facts, and one for each reason why something does not hold. */
+static void check_facts(struct check *k)
 {
-    struct statfs fs;
-    const char *what = statfs("/sys/fs/cgroup", &fs) != 0       ? "no cgroups"
-                       : fs.f_type == (long)CGROUP2_SUPER_MAGIC ? "cgroup v2"
-                                                                : "cgroup v1";
-    say(k, WARN,
-        arena_printf(k->a, "%s; this version (%s) does not enforce cpu, memory and pids limits",
-                     what, ORCH_VERSION),
-        "steps with resources need 'isolation: best-effort'");
+    AUTO_FREE char *path = exec_find_program(NULL);
+    const char *const argv[] = {path, "probe", NULL};
+    const char *text = path ? printed(k->a, argv) : NULL;
+    size_t count = 0;
+    struct fact_row *rows = text ? facts_rows(k->a, text, &count) : NULL;
+    if (count == 0)
+        say(k, WARN, "unknown: orch-step does not say what this host can hold",
+            "install both from the same version, or set ORCH_STEP");
+    for (size_t i = 0; i < count; i++) {
+        k->name = rows[i].name;
+        say(k, rows[i].holds ? OK : WARN, rows[i].message, rows[i].fix);
+    }
 }
 
 static void check_space(struct check *k)
@@ -281,59 +316,30 @@ static const struct {
     {"database", check_database},
     {"orch-step", check_step_program},
     {"kernel", check_kernel},
-    {"limits", check_cgroups},
+    {"limits", check_facts},
     {"clock", check_clock},
     {"shell", check_shell},
     {"git", check_git},
 };
 
-/* ---- telling */
-
-static json_t *check_json(const char *name, const struct check *k)
-{
-    json_t *one = json_object();
-    json_object_set_new(one, "name", json_string(name));
-    json_object_set_new(one, "status", json_string(FINDINGS[k->finding]));
-    json_object_set_new(one, "message", cli_json_text(k->message));
-    json_object_set_new(one, "fix", cli_json_text(k->fix));
-    return one;
-}
-
-static void print_check(const char *name, const struct check *k)
-{
-    enum term_style style = term_status_style(FINDINGS[k->finding]);
-    bool colour = k->c->colour;
-    if (k->c->quiet && k->finding != FAIL)
-        return;
-    printf("%s%-4s%s  %-11s  %s\n", term_on(colour, style), FINDINGS[k->finding],
-           term_off(colour, style), name, term_safe(k->a, k->message));
-    if (k->fix)
-        printf("      %-11s  -> %s\n", "", term_safe(k->a, k->fix));
-}
-
 static int run(struct cli *c)
 {
-    bool ok = true;
-    json_t *list = json_array();
+    struct check k = {.c = c, .list = json_array()};
     for (size_t i = 0; i < COUNT_OF(CHECKS); i++) {
         AUTO_ARENA struct arena a = ARENA_INIT;
-        struct check k = {.c = c, .a = &a, .message = ""};
+        k.a = &a;
+        k.name = CHECKS[i].name;
         CHECKS[i].run(&k);
-        ok = ok && k.finding != FAIL;
-        if (c->json)
-            json_array_append_new(list, check_json(CHECKS[i].name, &k));
-        else
-            print_check(CHECKS[i].name, &k);
     }
     if (c->json) {
         json_t *top = json_object();
-        json_object_set_new(top, "ok", json_boolean(ok));
-        json_object_set_new(top, "checks", list);
+        json_object_set_new(top, "ok", json_boolean(!k.failed));
+        json_object_set_new(top, "checks", k.list);
         cli_print_json(top, false);
     } else {
-        json_decref(list);
+        json_decref(k.list);
     }
-    return ok ? EXIT_DONE : EXIT_RUN_FAILED;
+    return k.failed ? EXIT_RUN_FAILED : EXIT_DONE;
 }
 
 const struct verb cli_verb_doctor = {
@@ -341,7 +347,8 @@ const struct verb cli_verb_doctor = {
     .group = "This installation",
     .usage = "",
     .summary = "Check this machine and this data folder, and say what would fix what is wrong.",
-    .text = "The exit code is 0 unless something fails; warnings do not fail.",
+    .text = "The exit code is 0 unless something fails; warnings do not fail. Limits and sandboxes "
+            "that do not hold here are warnings: a step that asks for one is refused.",
     .examples =
         "  orchctl doctor\n  orchctl doctor --json | jq '.checks[] | select(.status != \"ok\")'\n",
     .options = CLI_NO_OPTIONS,

@@ -118,6 +118,8 @@ static int show(struct cli *c)
 {
     struct err err = ERR_INIT;
     char id[ID_SIZE];
+    if (args_flag(&c->args, "samples") && !c->json)
+        return cli_usage(c, "--samples needs --json");
     struct store *s = cli_open_run(c, c->args.operands[0], id, &err);
     if (!s)
         return cli_fail(c, &err);
@@ -125,7 +127,7 @@ static int show(struct cli *c)
     json_t *run;
     if (!c->json)
         code = cli_show(c, s, id);
-    else if ((run = engine_run_json(s, id, &err)))
+    else if ((run = engine_run_json(s, cli_data_dir(c), id, args_flag(&c->args, "samples"), &err)))
         cli_print_json(run, false);
     else
         code = cli_fail(c, &err);
@@ -133,14 +135,21 @@ static int show(struct cli *c)
     return code;
 }
 
+static const struct option SHOW_OPTIONS[] = {
+    {"samples", 0, NULL, OPTION_FLAG,
+     "with --json: all that was measured while the attempts ran, for charts"},
+    {NULL, 0, NULL, OPTION_FLAG, NULL},
+};
+
 const struct verb cli_verb_show = {
     .name = "show",
     .group = "What happened",
     .usage = "RUN",
     .summary = "Show a run: its steps, why they are as they are, and what they left.",
     .examples = "  orchctl show last\n"
-                "  orchctl show scrap-detector#12 --json | jq '.steps[].metrics'\n",
-    .options = CLI_NO_OPTIONS,
+                "  orchctl show scrap-detector#12 --json | jq '.steps[].metrics'\n"
+                "  orchctl show last --json --samples | jq '.steps[].attempts[].samples'\n",
+    .options = SHOW_OPTIONS,
     .min_operands = 1,
     .max_operands = 1,
     .run = show,

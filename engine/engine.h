@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "base/id.h"
 #include "dag/dag.h"
+#include "executor/step/step.h"
 #include "scheduler/scheduler.h"
 #include "storage/storage.h"
 
@@ -185,8 +186,12 @@ bool engine_ask(const char *data_dir, const char *run, const char *verb,
 /* ---- what is recorded, as JSON of the contract
  * -------------------------------------------------------------------- */
 
-/* What `show --json` prints: a new reference, or NULL. */
-json_t *engine_run_json(struct store *s, const char *run, struct err *err) MUST_CHECK;
+/* What `show --json` prints: a new reference, or NULL. Of what runs, the figures are read from its
+ * folder below `data_dir`; with `samples` all that were taken, also of what has ended. */
+json_t *engine_run_json(struct store *s, const char *data_dir, const char *run, bool samples,
+                        struct err *err) MUST_CHECK;
+/* What an attempt took, as recorded at its end; all -1 where nothing is. */
+struct step_usage engine_attempt_usage(const struct store_attempt *attempt);
 /* What `runs --json` prints for one run. */
 json_t *engine_run_summary_json(const struct store_run *run);
 

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -338,6 +339,19 @@ static void keep_result(struct intake *in, bool ok)
 /* ---- the end
  * ---------------------------------------------------------------------------------------------- */
 
+/* What was measured, as an object of the members' names; false where nothing was. */
+static bool usage_to_json(struct step_usage usage, struct buf *ret)
+{
+    for (size_t i = 0; i < step_usage_field_count; i++) {
+        const struct step_usage_field *f = &step_usage_fields[i];
+        int64_t value = *exec_usage_member(&usage, f);
+        if (f->ends && value >= 0) {
+            buf_addf(ret, "%c\"%s\":%" PRId64, ret->len == 0 ? '{' : ',', f->name, value);
+        }
+    }
+    return ret->len > 0 && buf_addc(ret, '}');
+}
+
 static void park(struct attempt *a)
 {
     struct turn *t = engine_open_turn(a->run->engine);
@@ -353,6 +367,7 @@ static void record_end(struct attempt *a, const struct step_end *end)
     struct engine *e = run->engine;
     const struct dag_step *step = &run->pipeline->steps[a->step];
     struct run_step *rs = &run->steps[a->step];
+    AUTO_BUF struct buf usage = BUF_INIT(4096);
     struct store_attempt_end record = {
         .status = ends[end->how].status,
         .reason = sched_reason_name(ends[end->how].reason),
@@ -361,8 +376,7 @@ static void record_end(struct attempt *a, const struct step_end *end)
         .signal = end->signal,
         .started_ms = end->began_ms,
         .ended_ms = end->ended_ms != 0 ? end->ended_ms : engine_wall(e),
-        .cpu_us = end->usage.cpu_us,
-        .peak_bytes = end->usage.peak_bytes,
+        .usage = usage_to_json(end->usage, &usage) ? buf_str(&usage) : NULL,
     };
     rs->exit_code = end->exit_code;
     rs->ended_ms = record.ended_ms;

@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 
 #include "base/mem.h"
+#include "executor/executor.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -59,10 +60,86 @@ json_t *engine_run_summary_json(const struct store_run *run)
     return json;
 }
 
+/* ---- what an attempt took
+ * ----------------------------------------------------------------------------- */
+
+struct step_usage engine_attempt_usage(const struct store_attempt *attempt)
+{
+    struct step_usage usage = STEP_USAGE_NONE;
+    json_t *json = attempt->usage == NULL ? NULL : json_loads(attempt->usage, 0, NULL);
+    for (size_t i = 0; json != NULL && i < step_usage_field_count; i++) {
+        const json_t *value = json_object_get(json, step_usage_fields[i].name);
+        if (json_is_integer(value)) {
+            *exec_usage_member(&usage, &step_usage_fields[i]) = json_integer_value(value);
+        }
+    }
+    json_decref(json);
+    return usage;
+}
+
+static json_t *seconds_or_null(int64_t us)
+{
+    return us < 0 ? json_null() : json_real((double)us / 1e6);
+}
+
+static json_t *count_or_null(int64_t count)
+{
+    return count < 0 ? json_null() : json_integer(count);
+}
+
+/* Under its name in the contract: times are in seconds there, cpu_us is cpu_seconds. */
+static void set_figure(json_t *json, struct step_usage *usage, const struct step_usage_field *f)
+{
+    char name[64];
+    int64_t value = *exec_usage_member(usage, f);
+    size_t len = strlen(f->name);
+    bool time = len > 3 && strcmp(f->name + len - 3, "_us") == 0;
+    if (time) {
+        snprintf(name, sizeof(name), "%.*s_seconds", (int)(len - 3), f->name);
+    } else {
+        bool peak = f->offset == offsetof(struct step_usage, peak_bytes);
+        snprintf(name, sizeof(name), "%s", peak ? "peak_memory_bytes" : f->name);
+    }
+    json_object_set_new(json, name, time ? seconds_or_null(value) : count_or_null(value));
+}
+
+static void set_usage(json_t *json, struct step_usage usage, bool ends, bool sampled)
+{
+    for (size_t i = 0; i < step_usage_field_count; i++) {
+        const struct step_usage_field *f = &step_usage_fields[i];
+        if ((ends && f->ends) || (sampled && f->sampled)) {
+            set_figure(json, &usage, f);
+        }
+    }
+}
+
+static json_t *samples_json(const struct exec_usage *u)
+{
+    json_t *json = json_array();
+    for (size_t i = 0; i < u->count; i++) {
+        json_t *sample = json_object();
+        json_object_set_new(sample, "at", time_or_null(u->items[i].at_ms));
+        set_usage(sample, u->items[i].usage, false, true);
+        json_array_append_new(json, sample);
+    }
+    return json;
+}
+
+/* Samples lie where the step can write, too: what cannot be read is not there. */
+static struct exec_usage read_samples(const char *data_dir, const char *run,
+                                      const struct store_attempt *at)
+{
+    struct exec_usage usage = {0};
+    AUTO_FREE char *folder = engine_attempt_dir(data_dir, run, at->step, at->number);
+    return exec_read_usage(folder, &usage, NULL) ? usage : (struct exec_usage){0};
+}
+
 /* ---- one run, whole: the rows of each table come in the order of the steps, so each is walked
  * once ------------- */
 
 struct rows {
+    const char *data_dir, *run;
+    bool samples; /* asked for */
     struct store_step *steps;
     struct store_attempt *attempts;
     struct store_step_output *outputs;
@@ -82,7 +159,29 @@ static bool read_rows(struct store *s, const char *run, struct arena *a, struct 
            store_get_artifacts(s, run, NULL, a, &r->artifacts, &r->artifact_count, err);
 }
 
-static json_t *attempt_json(const struct store_attempt *at)
+static void set_usage_of(json_t *json, const struct rows *r, const struct store_attempt *at)
+{
+    bool running = at->ended_ms == 0;
+    struct step_usage taken = engine_attempt_usage(at);
+    json_object_set_new(json, "cpu_seconds", seconds_or_null(taken.cpu_us));
+    json_object_set_new(json, "peak_memory_bytes", count_or_null(taken.peak_bytes));
+    struct exec_usage u = {0};
+    if (running || r->samples) {
+        u = read_samples(r->data_dir, r->run, at);
+    }
+    if (running && u.count > 0) {
+        taken = u.items[u.count - 1].usage;
+    }
+    json_t *usage = json_object();
+    set_usage(usage, taken, true, running);
+    json_object_set_new(json, "usage", usage);
+    if (r->samples) {
+        json_object_set_new(json, "samples", samples_json(&u));
+    }
+    exec_usage_done(&u);
+}
+
+static json_t *attempt_json(const struct rows *r, const struct store_attempt *at)
 {
     json_t *json = json_object();
     json_object_set_new(json, "number", json_integer(at->number));
@@ -94,11 +193,7 @@ static json_t *attempt_json(const struct store_attempt *at)
     json_object_set_new(json, "signal", at->signal == 0 ? json_null() : json_integer(at->signal));
     json_object_set_new(json, "started_at", time_or_null(at->started_ms));
     json_object_set_new(json, "finished_at", time_or_null(at->ended_ms));
-    bool measured = at->ended_ms != 0 && at->started_ms != 0;
-    json_object_set_new(json, "cpu_seconds",
-                        measured ? json_real((double)at->cpu_us / 1e6) : json_null());
-    json_object_set_new(json, "peak_memory_bytes",
-                        measured ? json_integer(at->peak_bytes) : json_null());
+    set_usage_of(json, r, at);
     json_object_set_new(json, "executor", text_or_null(at->executor));
     json_object_set_new(json, "host", text_or_null(at->host));
     return json;
@@ -109,7 +204,7 @@ static json_t *attempts_json(struct rows *r, const char *step)
     json_t *json = json_array();
     for (; r->attempt_at < r->attempt_count && strcmp(r->attempts[r->attempt_at].step, step) == 0;
          r->attempt_at++) {
-        json_array_append_new(json, attempt_json(&r->attempts[r->attempt_at]));
+        json_array_append_new(json, attempt_json(r, &r->attempts[r->attempt_at]));
     }
     return json;
 }
@@ -188,11 +283,12 @@ static json_t *step_json(struct rows *r, const struct store_step *step)
     return json;
 }
 
-json_t *engine_run_json(struct store *s, const char *id, struct err *err)
+json_t *engine_run_json(struct store *s, const char *data_dir, const char *id, bool samples,
+                        struct err *err)
 {
     AUTO_ARENA struct arena a = ARENA_INIT;
     struct store_run run;
-    struct rows rows = {0};
+    struct rows rows = {.data_dir = data_dir, .run = id, .samples = samples};
     if (!store_get_run(s, id, &a, &run, err) || !read_rows(s, id, &a, &rows, err)) {
         return NULL;
     }

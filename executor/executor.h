@@ -129,6 +129,27 @@ bool exec_parse_metrics(const char *text, size_t len, struct exec_metrics *ret,
                         struct err *err) MUST_CHECK;
 void exec_metrics_done(struct exec_metrics *m);
 
+/* What an attempt takes while it runs. */
+struct exec_sample {
+    int64_t at_ms; /* wall clock, not below 0 */
+    struct step_usage usage;
+};
+struct exec_usage {
+    struct exec_sample *items; /* in the order written, the newest last */
+    size_t count;
+};
+/* Reads the samples, also while they are being written. Columns that are not ours are passed over,
+ * lines that do not fit are skipped, an unfinished last one is not read. A missing file is empty.
+ */
+bool exec_read_usage(const char *folder, struct exec_usage *ret, struct err *err) MUST_CHECK;
+bool exec_parse_usage(const char *text, size_t len, struct exec_usage *ret,
+                      struct err *err) MUST_CHECK;
+void exec_usage_done(struct exec_usage *u);
+/* Thousandths of a cpu between the last two samples; -1 = not known. */
+int64_t exec_usage_cpu_milli(const struct exec_usage *u);
+/* The member that a row of step_usage_fields[] names; borrowed. */
+int64_t *exec_usage_member(struct step_usage *u, const struct step_usage_field *f);
+
 bool exec_read_files(const char *folder, struct step_files *ret,
                      struct err *err) MUST_CHECK; /* a missing file is empty */
 

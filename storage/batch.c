@@ -200,18 +200,17 @@ void store_add_attempt_end(struct store_batch *b, int64_t at_ms, const char *run
     struct err err = ERR_INIT;
     struct store_event *e = new_event(b, STORE_ATTEMPT_END, at_ms, run, step, attempt);
     struct body body = begin_body(b, &err);
-    body_int(&body, "cpu", end->cpu_us);
     body_int(&body, "ended", end->ended_ms);
     if (end->exit_code >= 0)
         body_int(&body, "exit", end->exit_code);
     body_text(&body, "message", end->message);
-    body_int(&body, "peak", end->peak_bytes);
     body_text(&body, "reason", end->reason);
     if (end->signal)
         body_int(&body, "signal", end->signal);
     if (end->started_ms)
         body_int(&body, "started", end->started_ms);
     body_text(&body, "status", end->status);
+    body_json(&body, "usage", end->usage);
     end_body(b, e, &body);
 }
 

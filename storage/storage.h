@@ -81,7 +81,7 @@ struct store_attempt_end {
     const char *message;         /* NULL or a sentence */
     int exit_code, signal;       /* -1 / 0 = none */
     int64_t started_ms, ended_ms;
-    int64_t cpu_us, peak_bytes;
+    const char *usage; /* what it took: a JSON object of numbers, or NULL where nothing is known */
 };
 
 struct store_output {
@@ -167,7 +167,8 @@ struct store_attempt {
     uint32_t number;
     const char *status, *reason, *message, *executor, *host, *boot_id;
     int exit_code, signal;
-    int64_t created_ms, started_ms, ended_ms, cpu_us, peak_bytes;
+    int64_t created_ms, started_ms, ended_ms;
+    const char *usage; /* a JSON object, or NULL */
 };
 
 struct store_list {

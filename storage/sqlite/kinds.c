@@ -66,7 +66,9 @@ static const struct statement kinds[STORE_KIND_COUNT][KIND_STATEMENTS + 1] = {
         {"UPDATE attempts SET status = ?7 ->> 'status', reason = ?7 ->> 'reason',"
          " message = ?7 ->> 'message', exit_code = ?7 ->> 'exit', signal = ?7 ->> 'signal',"
          " started_ms = ifnull(?7 ->> 'started', started_ms), ended_ms = ?7 ->> 'ended',"
-         " cpu_us = ?7 ->> 'cpu', peak_bytes = ?7 ->> 'peak'"
+         /* Events of schema 1 have two numbers; there, what was measured has a peak. */
+         " usage = CASE WHEN ?7 ->> 'peak' > 0"
+         " THEN json_object('cpu_us', ?7 ->> 'cpu', 'peak_bytes', ?7 ->> 'peak') ELSE ?7 -> 'usage' END"
          " WHERE run = ?3 AND step = ?4 AND number = ?5", true},
     },
     [STORE_OUTPUTS] = {

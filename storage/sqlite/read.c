@@ -262,12 +262,11 @@ static const struct column attempt_columns[] = {
     TEXT(struct store_attempt, host),       TEXT(struct store_attempt, boot_id),
     INT(struct store_attempt, exit_code),   INT(struct store_attempt, signal),
     INT64(struct store_attempt, created_ms), INT64(struct store_attempt, started_ms),
-    INT64(struct store_attempt, ended_ms),  INT64(struct store_attempt, cpu_us),
-    INT64(struct store_attempt, peak_bytes),
+    INT64(struct store_attempt, ended_ms),  TEXT(struct store_attempt, usage),
 };
 static const struct query attempts_query = QUERY(
     "SELECT a.step, a.number, a.status, a.reason, a.message, a.executor, a.host, a.boot_id,"
-    " ifnull(a.exit_code, -1), a.signal, a.created_ms, a.started_ms, a.ended_ms, a.cpu_us, a.peak_bytes"
+    " ifnull(a.exit_code, -1), a.signal, a.created_ms, a.started_ms, a.ended_ms, a.usage"
     " FROM attempts a" STEP_OF("a") OF_STEP("a") " ORDER BY s.idx, a.number",
     attempt_columns, struct store_attempt);
 

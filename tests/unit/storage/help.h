@@ -110,8 +110,7 @@ UNUSED_OK static void add_step_life(struct store_batch *b, const char *run, cons
         .exit_code = 0,
         .started_ms = T0 + 3,
         .ended_ms = T0 + 40,
-        .cpu_us = 12345,
-        .peak_bytes = 1 << 20,
+        .usage = "{\"peak_bytes\": 1048576, \"cpu_us\": 12345, \"pids_peak\": 3}",
     };
     store_add_step_state(b, T0 + 1, run, step, "starting", NULL, 1, 0, NULL);
     store_add_attempt(b, T0 + 1, run, step, 1, "process", "edge-1",
@@ -157,6 +156,40 @@ UNUSED_OK static int64_t ask_raw(const char *text)
     sqlite3_finalize(stmt);
     sqlite3_close(sql);
     return value;
+}
+
+/* Every column of every row of every table. */
+UNUSED_OK static void dump_table(sqlite3 *sql, const char *table, struct buf *out)
+{
+    AUTO_FREE char *text = mem_printf("SELECT * FROM %s", table);
+    sqlite3_stmt *stmt;
+    assert_int_equal(sqlite3_prepare_v2(sql, text, -1, &stmt, NULL), SQLITE_OK);
+    buf_addf(out, "== %s\n", table);
+    while (sqlite3_step(stmt) == SQLITE_ROW) {
+        for (int i = 0; i < sqlite3_column_count(stmt); i++) {
+            sqlite3_value *value = sqlite3_column_value(stmt, i);
+            buf_addf(out, "%d:", sqlite3_value_type(value));
+            int len = sqlite3_value_bytes(value);
+            const void *data = sqlite3_value_blob(value);
+            if (len)
+                buf_add(out, data, (size_t)len);
+            buf_addc(out, '|');
+        }
+        buf_addc(out, '\n');
+    }
+    sqlite3_finalize(stmt);
+}
+
+UNUSED_OK static void dump(struct buf *out)
+{
+    sqlite3 *sql = open_raw();
+    sqlite3_stmt *stmt;
+    sqlite3_prepare_v2(sql, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name", -1,
+                       &stmt, NULL);
+    while (sqlite3_step(stmt) == SQLITE_ROW)
+        dump_table(sql, (const char *)sqlite3_column_text(stmt, 0), out);
+    sqlite3_finalize(stmt);
+    sqlite3_close(sql);
 }
 
 UNUSED_OK static void check_chain(int64_t rows)

@@ -141,39 +141,6 @@ static void test_bodies_are_canonical(void **state)
 
 /* ---- making the tables again */
 
-static void dump_table(sqlite3 *sql, const char *table, struct buf *out)
-{
-    AUTO_FREE char *text = mem_printf("SELECT * FROM %s", table);
-    sqlite3_stmt *stmt;
-    assert_int_equal(sqlite3_prepare_v2(sql, text, -1, &stmt, NULL), SQLITE_OK);
-    buf_addf(out, "== %s\n", table);
-    while (sqlite3_step(stmt) == SQLITE_ROW) {
-        for (int i = 0; i < sqlite3_column_count(stmt); i++) {
-            sqlite3_value *value = sqlite3_column_value(stmt, i);
-            buf_addf(out, "%d:", sqlite3_value_type(value));
-            int len = sqlite3_value_bytes(value);
-            const void *data = sqlite3_value_blob(value);
-            if (len)
-                buf_add(out, data, (size_t)len);
-            buf_addc(out, '|');
-        }
-        buf_addc(out, '\n');
-    }
-    sqlite3_finalize(stmt);
-}
-
-static void dump(struct buf *out)
-{
-    sqlite3 *sql = open_raw();
-    sqlite3_stmt *stmt;
-    sqlite3_prepare_v2(sql, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name", -1,
-                       &stmt, NULL);
-    while (sqlite3_step(stmt) == SQLITE_ROW)
-        dump_table(sql, (const char *)sqlite3_column_text(stmt, 0), out);
-    sqlite3_finalize(stmt);
-    sqlite3_close(sql);
-}
-
 static void random_life(struct store_batch *b, const char *id, unsigned *seed)
 {
     static const char *const states[] = {"ready",     "starting", "running",   "waiting",

@@ -155,18 +155,27 @@ static const char *const slow_sql[] = {
 };
 static const char *const other_sql[] = {"SELECT 1", NULL};
 
-static struct migration list[2];
+/* The program's own, and one more. */
+static struct migration list[10];
 
-static struct store *open_migrated(const char *const *second, struct err *err)
+static struct store_tuning one_more(const char *const *sql)
+{
+    assert_true(sqlite_migration_count < COUNT_OF(list));
+    memcpy(list, sqlite_migrations, sqlite_migration_count * sizeof *list);
+    list[sqlite_migration_count] =
+        (struct migration){(int)sqlite_migration_count + 1, "one more", sql};
+    return (struct store_tuning){.migrations = list,
+                                 .migration_count = sqlite_migration_count + (sql ? 1 : 0)};
+}
+
+static struct store *open_migrated(const char *const *more, struct err *err)
 {
     struct store_conf conf = {.data_dir = test_dir};
-    list[0] = sqlite_migrations[0];
-    list[1] = (struct migration){2, "a second one", second};
-    struct store_tuning tuning = {.migrations = list, .migration_count = second ? 2 : 1};
+    struct store_tuning tuning = one_more(more);
     return store_open_tuned(&conf, &tuning, err);
 }
 
-static void write_version_one(void)
+static void write_this_version(void)
 {
     struct store *s = open_migrated(NULL, NULL);
     char id[ID_SIZE];
@@ -176,9 +185,9 @@ static void write_version_one(void)
     store_close(s);
 }
 
-static void check_version_one(void)
+static void check_this_version(void)
 {
-    assert_int_equal(ask_raw("SELECT max(version) FROM migrations"), 1);
+    assert_int_equal(ask_raw("SELECT max(version) FROM migrations"), sqlite_migration_count);
     assert_int_equal(ask_raw("SELECT count(*) FROM sqlite_schema WHERE name = 'extra'"), 0);
     check_chain(1);
 }
@@ -187,16 +196,17 @@ static void test_failing_migration(void **state)
 {
     (void)state;
     struct err err = ERR_INIT;
-    write_version_one();
+    write_this_version();
     assert_null(open_migrated(bad_sql, &err));
-    assert_non_null(strstr(err.msg, "migration 2 (a second one)"));
-    check_version_one();
+    AUTO_FREE char *name = mem_printf("migration %zu (one more)", sqlite_migration_count + 1);
+    assert_non_null(strstr(err.msg, name));
+    check_this_version();
 }
 
 static void test_killed_migration(void **state)
 {
     (void)state;
-    write_version_one();
+    write_this_version();
     for (int ms = 5; ms < 400; ms += 60) {
         pid_t pid = fork();
         if (pid == 0) {
@@ -208,13 +218,13 @@ static void test_killed_migration(void **state)
         int status;
         waitpid(pid, &status, 0);
         assert_true(WIFSIGNALED(status)); /* it takes longer than the longest nap */
-        check_version_one();
+        check_this_version();
     }
     struct err err = ERR_INIT;
     struct store *s = open_migrated(good_sql, &err);
     assert_non_null(s);
     store_close(s);
-    assert_int_equal(ask_raw("SELECT max(version) FROM migrations"), 2);
+    assert_int_equal(ask_raw("SELECT max(version) FROM migrations"), sqlite_migration_count + 1);
 }
 
 static void test_newer_and_changed(void **state)
@@ -222,29 +232,32 @@ static void test_newer_and_changed(void **state)
     (void)state;
     struct err err = ERR_INIT;
     struct store_conf look = {.data_dir = test_dir, .read_only = true};
-    write_version_one();
+    write_this_version();
     /* An old database is not brought up to date by looking at it. */
-    list[1] = (struct migration){2, "a second one", good_sql};
-    struct store_tuning tuning = {.migrations = list, .migration_count = 2};
+    struct store_tuning tuning = one_more(good_sql);
     assert_null(store_open_tuned(&look, &tuning, &err));
     assert_int_equal(err.code, ERR_UNSUPPORTED);
     assert_non_null(strstr(err.msg, "orchctl run"));
-    check_version_one();
+    check_this_version();
 
     struct store *s = open_migrated(good_sql, &err);
     assert_non_null(s);
     store_close(s);
     assert_null(open_migrated(other_sql, &err)); /* not what was applied */
     assert_int_equal(err.code, ERR_CORRUPT);
-    assert_non_null(strstr(err.msg, "migration 2"));
+    AUTO_FREE char *which = mem_printf("migration %zu", sqlite_migration_count + 1);
+    assert_non_null(strstr(err.msg, which));
 
-    run_raw("UPDATE migrations SET program = '7.8.9' WHERE version = 2");
+    run_raw("UPDATE migrations SET program = '7.8.9'");
+    AUTO_FREE char *written =
+        mem_printf("schema %zu, written by orchd 7.8.9", sqlite_migration_count + 1);
+    AUTO_FREE char *known = mem_printf("knows up to %zu", sqlite_migration_count);
     struct store_conf conf = {.data_dir = test_dir};
     for (int i = 0; i < 2; i++) {
         assert_null(store_open(i ? &look : &conf, &err));
         assert_int_equal(err.code, ERR_NEWER);
-        assert_non_null(strstr(err.msg, "schema 2, written by orchd 7.8.9"));
-        assert_non_null(strstr(err.msg, "knows up to 1"));
+        assert_non_null(strstr(err.msg, written));
+        assert_non_null(strstr(err.msg, known));
     }
 }
 

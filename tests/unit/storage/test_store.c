@@ -169,8 +169,7 @@ static void test_attempts(void **state)
                                     .exit_code = -1,
                                     .signal = 9,
                                     .ended_ms = T0 + 9,
-                                    .cpu_us = 7,
-                                    .peak_bytes = INT64_C(5) << 30};
+                                    .usage = "{\"peak_bytes\": 5368709120, \"cpu_us\": 7}"};
     b = store_batch_new();
     store_add_attempt_end(b, T0 + 10, run_id, "a", 1, &end);
     store_add_step_state(b, T0 + 11, run_id, "a", "starting", NULL, 2, 0, NULL);
@@ -187,12 +186,19 @@ static void test_attempts(void **state)
     assert_int_equal(all[0].signal, 9);
     assert_int_equal(all[0].started_ms, T0 + 5);
     assert_int_equal(all[0].ended_ms, T0 + 9);
-    assert_int_equal(all[0].cpu_us, 7);
-    assert_int_equal(all[0].peak_bytes, INT64_C(5) << 30);
+    assert_string_equal(all[0].usage, "{\"cpu_us\":7,\"peak_bytes\":5368709120}");
+    assert_null(all[1].usage);
     assert_int_equal(all[1].number, 2);
     assert_string_equal(all[2].step, "b");
     assert_string_equal(all[2].host, "edge-2");
     assert_int_equal(get_step(s, &a, 0).attempt, 2);
+    /* What is no JSON cannot be recorded. */
+    end.usage = "{cpu}";
+    b = store_batch_new();
+    store_add_attempt_end(b, T0 + 20, run_id, "a", 2, &end);
+    struct err err = ERR_INIT;
+    assert_false(store_commit_now(s, b, &err));
+    assert_non_null(strstr(err.msg, "'usage'"));
     store_close(s);
 }
 
@@ -425,8 +431,8 @@ static void test_facts_and_places(void **state)
     struct store *s = with_run();
     assert_true(store_get_facts(s, &a, &facts, NULL));
     assert_string_equal(facts.backend, "sqlite");
-    assert_int_equal(facts.schema, 1);
-    assert_int_equal(facts.schema_newest, 1);
+    assert_int_equal(facts.schema, 2);
+    assert_int_equal(facts.schema_newest, 2);
     assert_int_equal(facts.runs, 1);
     assert_int_equal(facts.journal_rows, 1);
     assert_non_null(strstr(facts.location, "/orch.db"));

@@ -96,7 +96,7 @@ static bool look_at_attempt(struct adoption *ad, uint32_t step, uint32_t number,
      * when it is started again. */
     if (ad->found[step] == EXEC_LOST || ad->found[step] == EXEC_NEVER_STARTED) {
         int64_t killed = 0;
-        if (!exec_reap(e->exec, run->id, name, number, &killed, err)) {
+        if (!exec_reap(e->exec, folder, run->id, name, number, &killed, err)) {
             return err_wrap(err, "step '%s', attempt %u: what it left could not be killed", name,
                             number);
         }

@@ -105,6 +105,7 @@ static bool send_launch(struct exec_attempt *a, int folder, int record, struct e
         return false;
     }
     fds[FD_CHANNEL] = pair[1];
+    a->exec->used = true;
     fds[FD_SPEC] = a->spec_fd < 0 ? -1 : fcntl(a->spec_fd, F_DUPFD_CLOEXEC, 3);
     if (!launcher_send(a->exec, &a->launch, fds, count, err)) {
         close(pair[0]);
@@ -212,7 +213,7 @@ void attempt_launcher_lost(struct exec_attempt *a)
 
 static void ask_reap(struct exec_attempt *a)
 {
-    a->reaping = launcher_ask_reap(a->exec, a->token, a->run, a->step, a->number, NULL);
+    a->reaping = launcher_ask_reap(a->exec, a->token, a->folder, a->run, a->step, a->number, NULL);
     if (!a->reaping) {
         start_timer(a, LOOK_AGAIN_MS); /* no launcher could be started now */
     }
@@ -260,6 +261,10 @@ static void look_at_record(struct exec_attempt *a)
     struct err err = ERR_INIT;
     struct record record = {0};
     bool missing = false;
+    launcher_hear(a->exec); /* a refusal was said before the channel was closed */
+    if (a->due) {
+        return;
+    }
     AUTO_CLOSE int fd = recover_open_record(a->folder, &missing, &err);
     bool locked = fd >= 0 && file_lock(fd, &err);
     bool readable = locked && record_read(fd, &record, &err);

@@ -28,6 +28,9 @@ struct exec_attempt;
 struct exec_conf {
     const char *step_program; /* path of orch-step; NULL = exec_find_program() */
     struct loop *loop;        /* borrowed */
+    /* The socket of a launcher that lives by itself (orch-step serve --socket), absolute; NULL =
+     * one of our own is started. One that is lost is connected to again when it is next needed. */
+    const char *launcher;
 };
 
 struct exec_events {
@@ -41,8 +44,9 @@ struct exec_events {
  * ERR_UNAVAILABLE that lists where it looked. */
 char *exec_find_program(struct err *err) MUST_CHECK;
 
-/* Starts the launcher, in its own session, so that a Ctrl-C of the terminal does not reach it.
- * Blocks for a fork and exec. */
+/* Starts the launcher, in its own session, so that a Ctrl-C of the terminal does not reach it; or
+ * connects to the one that conf names: ERR_UNAVAILABLE where nobody answers there. Blocks for a
+ * fork and exec. */
 struct exec *exec_open(const struct exec_conf *conf, struct err *err) MUST_CHECK;
 void exec_close(struct exec *e);
 
@@ -84,9 +88,16 @@ enum exec_found {
 bool exec_recover(struct exec *e, const char *folder, const struct exec_events *events, void *owner,
                   enum exec_found *ret, struct exec_attempt **ret_attempt, struct step_end *ret_end,
                   struct err *err) MUST_CHECK;
-/* Kills whatever a dead supervisor of that attempt left behind; blocks until it is gone. */
-bool exec_reap(struct exec *e, const char *run, const char *step, int64_t attempt,
-               int64_t *ret_killed, struct err *err) MUST_CHECK;
+/* Kills whatever a dead supervisor of that attempt left behind; blocks until it is gone. It is
+ * found by the record in `folder` (absolute; what is not there says nothing), and by what its
+ * environment names. */
+bool exec_reap(struct exec *e, const char *folder, const char *run, const char *step,
+               int64_t attempt, int64_t *ret_killed, struct err *err) MUST_CHECK;
+
+/* What the launcher's host can hold; borrowed until exec_close(). Blocks for some ms, the first
+ * time. Where cgroups are not ours to divide, but a service manager could change that, a launcher
+ * of our own that has launched nothing yet is started again in a scope of its own. */
+bool exec_facts(struct exec *e, const struct step_facts **ret, struct err *err) MUST_CHECK;
 
 void exec_stop(struct exec_attempt *a,
                bool kill); /* TERM, grace, KILL; or KILL at once. The end still comes by `ended`. */

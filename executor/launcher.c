@@ -1,80 +1,89 @@
 /*
- * launcher.c - the launcher process (orch-step serve) and the socket to it. A launcher that died is
- * started again when it is next needed; supervisors do not mind.
+ * launcher.c - the launcher (orch-step serve) and the socket to it: one of our own, or one that
+ * lives by itself. One that died is started or connected to again when it is next needed;
+ * supervisors do not mind.
  */
 #include "executor/internal.h"
 
+#include "base/file.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SERVE_FD 3
-
-/* ---- the process
- * ------------------------------------------------------------------------------------ */
-
-/* In a session of its own, so that a Ctrl-C does not reach it, and with none of our streams: a
- * supervisor that outlives us must not keep a pipe open that somebody reads. */
-static int spawn(const char *program, int sock, pid_t *ret_pid)
-{
-    const char *argv[] = {program, "serve", "--fd", "3", NULL};
-    const char *env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attr;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
-    posix_spawn_file_actions_adddup2(&actions, 0, 1);
-    posix_spawn_file_actions_adddup2(&actions, 0, 2);
-    posix_spawn_file_actions_adddup2(&actions, sock, SERVE_FD);
-    posix_spawnattr_init(&attr);
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setsigdefault(&attr, &all);
-    posix_spawnattr_setflags(&attr,
-                             POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    int rc = posix_spawn(ret_pid, program, &actions, &attr, (char *const *)(uintptr_t)argv,
-                         (char *const *)(uintptr_t)env);
-    posix_spawnattr_destroy(&attr);
-    posix_spawn_file_actions_destroy(&actions);
-    return rc;
-}
-
 static void on_launcher(void *arg, int events);
 static void launcher_lost(struct exec *e);
 
-bool launcher_start(struct exec *e, struct err *err)
+#define RESTART_MS 1000 /* how long a launcher that is being restarted is waited for */
+#define TRY_MS 10
+
+static void on_launcher(void *arg, int events);
+
+/* ---- the link
+ * ------------------------------------------------------------------------------------------ */
+
+/* One that lives by itself. One that has answered before may just be restarted, so it is waited for
+ * a moment. */
+static int connect_to(const struct exec *e, struct err *err)
 {
-    if (e->sock >= 0) {
-        return true;
+    const char *path = e->socket, *slash = strrchr(path, '/');
+    if (path[0] != '/') {
+        err_set(err, ERR_USAGE, "the launcher's socket '%s' is no absolute path", path);
+        return -1;
     }
+    AUTO_FREE char *dir = mem_strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    struct err why = ERR_INIT;
+    int sock = file_socket_connect(dir, slash + 1, &why);
+    for (int waited = 0; sock < 0 && e->linked && waited < RESTART_MS; waited += TRY_MS) {
+        (void)poll(NULL, 0, TRY_MS);
+        sock = file_socket_connect(dir, slash + 1, &why);
+    }
+    if (sock < 0) {
+        err_set(err, ERR_UNAVAILABLE,
+                "no launcher answers: %s (does its service run? `systemctl status orch-launch`)",
+                why.msg);
+    }
+    return sock;
+}
+
+static int start_own(struct exec *e, struct err *err)
+{
     int pair[2];
     if (e->pid > 0) {
         (void)waitpid(e->pid, NULL, 0); /* the one before: it has closed its socket, or sees ours */
         e->pid = 0;
     }
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-        return err_sys(err, errno, "cannot make a socket to the launcher");
+        (void)err_sys(err, errno, "cannot make a socket to the launcher");
+        return -1;
     }
-    int rc = spawn(e->program, pair[1], &e->pid);
+    int failed = spawn_launcher(e->program, e->scoped, pair[1], &e->pid);
     close(pair[1]);
-    if (rc != 0) {
+    if (failed != 0) {
         close(pair[0]);
-        return err_sys(err, rc, "cannot start %s", e->program);
+        (void)err_sys(err, failed, "cannot start %s", e->program);
+        return -1;
     }
-    e->sock = pair[0];
-    e->watch = e->loop->ops->watch_open(e->loop, e->sock, LOOP_READ, on_launcher, e);
+    return pair[0];
+}
+
+bool launcher_start(struct exec *e, struct err *err)
+{
+    if (e->sock < 0) {
+        e->sock = e->socket != NULL ? connect_to(e, err) : start_own(e, err);
+        if (e->sock < 0) {
+            return false;
+        }
+        e->linked = true;
+        e->watch = e->loop->ops->watch_open(e->loop, e->sock, LOOP_READ, on_launcher, e);
+    }
     return true;
 }
 
@@ -127,6 +136,11 @@ static bool send_now(struct exec *e, const struct buf *bytes, const int *fds, si
 
 bool launcher_refuse(const struct exec *e, struct err *err)
 {
+    if (e->socket != NULL) {
+        return err_set(err, ERR_UNAVAILABLE,
+                       "the launcher on %s does not talk to us: does it allow this user (--allow)?",
+                       e->socket);
+    }
     return err_set(err, ERR_UNAVAILABLE,
                    "%s ends as soon as it is started: is it the program of this version?",
                    e->program);
@@ -155,14 +169,19 @@ bool launcher_send(struct exec *e, const struct buf *bytes, int *fds, size_t fd_
     return sent || err_wrap(err, "the launcher");
 }
 
-bool launcher_ask_reap(struct exec *e, int64_t token, const char *run, const char *step,
-                       int64_t attempt, struct err *err)
+bool launcher_ask_reap(struct exec *e, int64_t token, const char *folder, const char *run,
+                       const char *step, int64_t attempt, struct err *err)
 {
     AUTO_BUF struct buf bytes = BUF_INIT(LIMIT_MESSAGE);
     AUTO_FREE char *run_copy = mem_strdup(run);
     AUTO_FREE char *step_copy = mem_strdup(step);
-    struct step_msg msg = {
-        .kind = MSG_REAP, .token = token, .run = run_copy, .step = step_copy, .attempt = attempt};
+    AUTO_FREE char *cgroup = recover_cgroup(folder);
+    struct step_msg msg = {.kind = MSG_REAP,
+                           .token = token,
+                           .run = run_copy,
+                           .step = step_copy,
+                           .attempt = attempt,
+                           .text = cgroup};
     return step_msg_encode(&msg, &bytes, err) && launcher_send(e, &bytes, NULL, 0, err);
 }
 
@@ -187,11 +206,12 @@ static void send_pending(struct exec *e)
 /* ---- hearing
  * ------------------------------------------------------------------------------------------- */
 
-static void launcher_lost(struct exec *e)
+void launcher_stop(struct exec *e)
 {
-    log_warn("the launcher has died; it is started again when needed");
-    e->loop->ops->watch_close(e->watch);
-    e->watch = NULL;
+    if (e->watch != NULL) {
+        e->loop->ops->watch_close(e->watch);
+        e->watch = NULL;
+    }
     mem_close_fd(&e->sock);
     e->sock = -1;
     while (e->pending != NULL) {
@@ -200,6 +220,14 @@ static void launcher_lost(struct exec *e)
         pending_free(p);
     }
     e->pending_last = NULL;
+}
+
+static void launcher_lost(struct exec *e)
+{
+    log_warn("the launcher %s; it is %s again when needed",
+             e->socket == NULL ? "has died" : "has left us",
+             e->socket == NULL ? "started" : "connected to");
+    launcher_stop(e);
     for (struct exec_attempt *a = e->attempts, *next; a != NULL; a = next) {
         next = a->hh.next;
         attempt_launcher_lost(a);
@@ -218,8 +246,13 @@ static void handle(struct exec *e, const struct step_msg *msg)
         if (a != NULL) {
             attempt_reaped(a);
         }
-    } else if (msg->kind == MSG_PROBED) {
-        facts_heard(e, msg);
+    } else if (msg->kind == MSG_PROBED && msg->spec != NULL) {
+        struct step_facts facts = {0};
+        if (step_facts_decode(msg->spec, msg->spec_len, &facts, NULL)) {
+            step_facts_done(&e->facts);
+            e->facts = facts;
+            e->probed_token = msg->token;
+        }
     }
 }
 
@@ -255,6 +288,13 @@ static void on_launcher(void *arg, int events)
     }
 }
 
+void launcher_hear(struct exec *e)
+{
+    if (e->sock >= 0) {
+        hear(e);
+    }
+}
+
 bool launcher_wait(struct exec *e, int timeout_ms)
 {
     struct pollfd fd = {.fd = e->sock, .events = POLLIN};
@@ -275,9 +315,12 @@ struct exec *exec_open(const struct exec_conf *conf, struct err *err)
     e->sock = -1;
     e->next_token = 1;
     e->raw = BUF_INIT(LIMIT_MESSAGE);
-    e->program =
-        conf->step_program != NULL ? mem_strdup(conf->step_program) : exec_find_program(err);
-    if (e->program == NULL || !launcher_start(e, err)) {
+    e->socket = conf->launcher != NULL ? mem_strdup(conf->launcher) : NULL;
+    if (e->socket == NULL) {
+        e->program =
+            conf->step_program != NULL ? mem_strdup(conf->step_program) : exec_find_program(err);
+    }
+    if ((e->socket == NULL && e->program == NULL) || !launcher_start(e, err)) {
         exec_close(e);
         return NULL;
     }
@@ -294,22 +337,13 @@ void exec_close(struct exec *e)
     {
         attempt_free(a);
     }
-    if (e->watch != NULL) {
-        e->loop->ops->watch_close(e->watch);
-    }
-    while (e->pending != NULL) {
-        struct exec_pending *p = e->pending;
-        e->pending = p->next;
-        pending_free(p);
-    }
-    if (e->sock >= 0) {
-        close(e->sock); /* the launcher leaves; supervisors stay */
-    }
+    launcher_stop(e);
     if (e->pid > 0) {
         (void)waitpid(e->pid, NULL, 0);
     }
     step_facts_done(&e->facts);
     buf_done(&e->raw);
     free(e->program);
+    free(e->socket);
     free(e);
 }

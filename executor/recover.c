@@ -31,6 +31,17 @@ int recover_open_record(const char *folder, bool *ret_missing, struct err *err)
     return fd;
 }
 
+/* Only of this boot: folders of cgroups are named by pids, which the next boot gives again. */
+char *recover_cgroup(const char *folder)
+{
+    struct record record;
+    bool missing = false;
+    AUTO_CLOSE int fd = recover_open_record(folder, &missing, NULL);
+    bool known = fd >= 0 && record_read(fd, &record, NULL) && record.began &&
+                 record.cgroup[0] != '\0' && strcmp(record.boot_id, clock_boot_id()) == 0;
+    return known ? mem_strdup(record.cgroup) : NULL;
+}
+
 /* Waits until the lock is ours (0) or the supervisor has answered (the connected socket). -1 =
  * neither. */
 static int lock_or_connect(int record, const char *folder, struct err *err)
@@ -150,10 +161,10 @@ bool exec_recover(struct exec *e, const char *folder, const struct exec_events *
     return true;
 }
 
-static bool reap_once(struct exec *e, int64_t token, const char *run, const char *step,
-                      int64_t attempt, struct err *err)
+static bool reap_once(struct exec *e, int64_t token, const char *folder, const char *run,
+                      const char *step, int64_t attempt, struct err *err)
 {
-    if (!launcher_ask_reap(e, token, run, step, attempt, err)) {
+    if (!launcher_ask_reap(e, token, folder, run, step, attempt, err)) {
         return false;
     }
     int64_t until = clock_boot_ms(clock_system()) + REAP_MS;
@@ -167,13 +178,13 @@ static bool reap_once(struct exec *e, int64_t token, const char *run, const char
     return true;
 }
 
-bool exec_reap(struct exec *e, const char *run, const char *step, int64_t attempt,
-               int64_t *ret_killed, struct err *err)
+bool exec_reap(struct exec *e, const char *folder, const char *run, const char *step,
+               int64_t attempt, int64_t *ret_killed, struct err *err)
 {
     int64_t token = e->next_token++;
-    bool ok = reap_once(e, token, run, step, attempt, err);
+    bool ok = reap_once(e, token, folder, run, step, attempt, err);
     if (!ok && e->sock < 0) { /* once more where the launcher died over it */
-        ok = reap_once(e, token, run, step, attempt, err);
+        ok = reap_once(e, token, folder, run, step, attempt, err);
     }
     if (ok && ret_killed != NULL) {
         *ret_killed = e->reaped_count;

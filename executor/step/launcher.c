@@ -1,237 +1,45 @@
 /*
- * launcher.c - turn(): a message from the engine (LAUNCH: fork a supervisor; REAP: see that an
- * attempt's leftovers are gone), or a child's death.
- *
- * Its children are the supervisors, and, since it is a child subreaper, what a supervisor that died
- * left behind. So any child that is no supervisor is a leftover, and is killed (sweep()).
+ * launcher.c - turn(): a message from an engine (LAUNCH: fork a supervisor; REAP: see that an
+ * attempt's leftovers are gone; PROBE: what does this host hold?), an engine that connects, or a
+ * child's death.
  *
  * What is true when this process is killed: supervisors go on, they need it no more. A launch that
  * it had not read is closed with its socket, so that the engine sees the channel's end and the
  * record's lock is free. A supervisor that dies later leaves its orphans to init; the next
- * launcher finds them by their environment when it is asked to REAP.
+ * launcher finds them by their cgroup and their environment when it is asked to REAP.
  */
-#include "executor/step/launcher.h"
+#include "executor/step/launcher_internal.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "executor/step/step.h"
-#include "executor/step/supervisor.h"
-#include "executor/step/tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
+#include <sys/un.h>
 #include <unistd.h>
 
-#define SWEEP_MS 10     /* between two looks at what should be dying */
-#define GIVE_UP_MS 5000 /* what SIGKILL has not ended by then hangs in the kernel */
+#define SWEEP_MS 10        /* between two looks at what should be dying */
+#define HUNG_MS 1000       /* where it has not died for long */
+#define AUTOGROUP_NICE "7" /* steps lose against what runs beside them, also without cgroups */
 
-struct child {
-    pid_t pid;
-    int64_t token;
-};
-
-struct reap { /* a REAP that has not been answered */
-    int64_t token, attempt, killed, give_up_ms;
-    char *run, *step; /* owned */
-};
-
-struct launcher {
-    int sock, signals;
-    struct child *children; /* the living supervisors */
-    size_t count, cap;
-    struct reap *reaps;
-    size_t reap_count, reap_cap;
-    bool orphans; /* there may be children that are no supervisors */
-    struct buf raw;
-};
-
-/* ---- children
- * ------------------------------------------------------------------------------------- */
-
-static void add_child(struct launcher *l, pid_t pid, int64_t token)
+void launcher_say(const char *fmt, ...)
 {
-    if (l->count == l->cap) {
-        l->cap = l->cap == 0 ? 64 : l->cap * 2;
-        l->children = mem_grow(l->children, l->cap, sizeof(*l->children));
-    }
-    l->children[l->count++] = (struct child){.pid = pid, .token = token};
-}
-
-static bool remove_child(struct launcher *l, pid_t pid)
-{
-    for (size_t i = 0; i < l->count; i++) {
-        if (l->children[i].pid == pid) {
-            l->children[i] = l->children[--l->count];
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool is_supervisor(void *arg, pid_t pid)
-{
-    const struct launcher *l = arg;
-    for (size_t i = 0; i < l->count; i++) {
-        if (l->children[i].pid == pid) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool is_supervised(const struct launcher *l, int64_t token)
-{
-    for (size_t i = 0; i < l->count; i++) {
-        if (l->children[i].token == token) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A supervisor that ended well has cleared its tree itself. One that was stopped, be it by its own
- * command, is needed: it holds the timeout. */
-static void reap_children(struct launcher *l)
-{
-    int status;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0;) {
-        if (WIFSTOPPED(status)) {
-            (void)kill(pid, SIGCONT);
-        } else if (!remove_child(l, pid) || status != 0) {
-            l->orphans = true;
-        }
-    }
-}
-
-/* ---- answers
- * -------------------------------------------------------------------------------------- */
-
-static void answer(struct launcher *l, enum step_msg_kind kind, int64_t token, int64_t number,
-                   const char *text)
-{
-    struct step_msg msg = {.kind = kind, .token = token, .number = number};
-    AUTO_FREE char *copy = text != NULL ? mem_strdup(text) : NULL;
-    struct err err = ERR_INIT;
-    msg.text = copy;
-    while (!step_send(l->sock, &msg, NULL, 0, &err) && err.code == ERR_BUSY) {
-        struct pollfd fd = {.fd = l->sock, .events = POLLOUT};
-        if (poll(&fd, 1, GIVE_UP_MS) <= 0) {
-            return; /* an engine that does not read asks again after its own time-out */
-        }
-    }
-}
-
-/* ---- leftovers
- * ------------------------------------------------------------------------------------ */
-
-static void on_reap(struct launcher *l, struct step_msg *msg)
-{
-    if (l->reap_count == l->reap_cap) {
-        l->reap_cap = l->reap_cap == 0 ? 8 : l->reap_cap * 2;
-        l->reaps = mem_grow(l->reaps, l->reap_cap, sizeof(*l->reaps));
-    }
-    l->reaps[l->reap_count++] =
-        (struct reap){.token = msg->token,
-                      .attempt = msg->attempt,
-                      .give_up_ms = clock_boot_ms(clock_system()) + GIVE_UP_MS,
-                      .run = mem_steal(msg->run),
-                      .step = mem_steal(msg->step)};
-}
-
-/* True where nothing of the attempt is alive any more (or it never will be gone). */
-static bool is_reaped(struct launcher *l, struct reap *r)
-{
-    bool give_up = clock_boot_ms(clock_system()) >= r->give_up_ms;
-    if (is_supervised(l, r->token)) {
-        return give_up; /* it is about to die: its channel and its lock are closed already */
-    }
-    size_t alive = tree_kill_marked(r->run, r->step, r->attempt);
-    r->killed += (int64_t)alive;
-    return give_up || (alive == 0 && !l->orphans);
-}
-
-/* One look; what was killed now is looked for again after SWEEP_MS. */
-static void sweep(struct launcher *l)
-{
-    reap_children(l);
-    l->orphans = l->orphans && tree_kill(is_supervisor, l) > 0;
-    for (size_t i = 0; i < l->reap_count;) {
-        struct reap *r = &l->reaps[i];
-        if (!is_reaped(l, r)) {
-            i++;
-            continue;
-        }
-        answer(l, MSG_REAPED, r->token, r->killed, NULL);
-        free(r->run);
-        free(r->step);
-        *r = l->reaps[--l->reap_count];
-    }
-}
-
-/* ---- launching
- * ------------------------------------------------------------------------------------ */
-
-/* In the child. What is the launcher's is closed; the signals stay blocked, and the signalfd shows
- * those of who reads it. */
-_Noreturn static void become_supervisor(struct launcher *l, const struct step_msg *msg,
-                                        const int fds[STEP_MSG_FDS])
-{
-    close(l->sock);
-    supervise(&(struct supervisor_launch){.folder = fds[0],
-                                          .record = fds[1],
-                                          .channel = fds[2],
-                                          .spec_fd = msg->spec == NULL ? fds[3] : -1,
-                                          .spec = msg->spec,
-                                          .spec_len = msg->spec_len,
-                                          .signals = l->signals});
-}
-
-static void on_launch(struct launcher *l, const struct step_msg *msg, const int fds[STEP_MSG_FDS])
-{
-    if (fds[2] < 0 || (msg->spec == NULL && fds[3] < 0)) {
-        answer(l, MSG_REFUSED, msg->token, 0, "the launch came without its descriptors");
-        return;
-    }
-    pid_t pid = _Fork(); /* no handlers to run: this process has one thread and no libraries */
-    if (pid == 0) {
-        become_supervisor(l, msg, fds);
-    }
-    if (pid < 0) {
-        struct err err = ERR_INIT;
-        err_sys(&err, errno, "cannot make a process for the step's supervisor");
-        answer(l, MSG_REFUSED, msg->token, 0, err.msg);
-        return;
-    }
-    add_child(l, pid, msg->token);
-}
-
-/* False where the engine is gone. What it sent before is still read first. */
-static bool on_message(struct launcher *l)
-{
-    struct step_msg msg = {0};
-    struct err err = ERR_INIT;
-    int fds[STEP_MSG_FDS];
-    int got = step_recv(l->sock, &l->raw, &msg, fds, &err);
-    if (got > 0 && msg.kind == MSG_LAUNCH) {
-        on_launch(l, &msg, fds);
-    } else if (got > 0 && msg.kind == MSG_REAP) {
-        on_reap(l, &msg);
-    }
-    for (size_t i = 0; i < STEP_MSG_FDS; i++) {
-        mem_close_fd(&fds[i]);
-    }
-    step_msg_done(&msg);
-    /* A malformed message is dropped: the channel that came with it is closed, which tells. */
-    return got >= 0 || err.code == ERR_CORRUPT || err.code == ERR_LIMIT;
+    char text[1200];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    (void)dprintf(STDERR_FILENO, "orch-step: %s\n", text);
 }
 
 /* ---- the loop
@@ -245,29 +53,67 @@ static bool on_signal(struct launcher *l)
         return true;
     }
     if (info.ssi_signo == SIGCHLD) {
-        reap_children(l);
+        child_reap(l);
     }
     return info.ssi_signo != SIGTERM;
 }
 
+/* How long to wait for something to happen; what hangs in the kernel is looked at now and then. */
+static int wait_ms(struct launcher *l)
+{
+    if (!child_has_leftovers(l)) {
+        l->sweeping_since_ms = 0;
+        return -1;
+    }
+    int64_t now = clock_boot_ms(clock_system());
+    if (l->sweeping_since_ms == 0) {
+        l->sweeping_since_ms = now;
+    }
+    return now - l->sweeping_since_ms < GIVE_UP_MS ? SWEEP_MS : HUNG_MS;
+}
+
+/* False where the engine that we were born with has left. What it sent before is still read
+ * first. */
+static bool hear_peers(struct launcher *l, const struct pollfd *fds, size_t count)
+{
+    bool go_on = true;
+    for (size_t i = 0; i < count; i++) {
+        if (fds[i].revents != 0) {
+            peer_hear(l, &l->peers[i]);
+            go_on = go_on && !(l->peers[i].gone && l->peers[i].is_born);
+        }
+    }
+    return go_on;
+}
+
 static bool turn(struct launcher *l)
 {
-    struct pollfd fds[] = {{.fd = l->sock, .events = POLLIN}, {.fd = l->signals, .events = POLLIN}};
-    bool sweeping = l->orphans || l->reap_count > 0;
-    if (poll(fds, COUNT_OF(fds), sweeping ? SWEEP_MS : -1) < 0 && errno != EINTR) {
-        return true;
+    enum { SIGNALS, LISTENER, PEERS };
+    struct pollfd fds[PEERS + LAUNCHER_PEERS];
+    size_t peers = l->peer_count;
+    fds[SIGNALS] = (struct pollfd){.fd = l->signals, .events = POLLIN};
+    fds[LISTENER] = (struct pollfd){.fd = l->listener, .events = POLLIN};
+    for (size_t i = 0; i < peers; i++) {
+        fds[PEERS + i] = (struct pollfd){.fd = l->peers[i].sock, .events = POLLIN};
     }
-    if (fds[1].revents != 0 && !on_signal(l)) {
+    if (poll(fds, PEERS + peers, wait_ms(l)) < 0) {
+        return true; /* EINTR, or no memory: the next turn */
+    }
+    if ((fds[SIGNALS].revents != 0 && !on_signal(l)) || !hear_peers(l, fds + PEERS, peers)) {
         return false;
     }
-    if (fds[0].revents != 0 && !on_message(l)) {
-        return false;
+    if (fds[LISTENER].revents != 0) {
+        peer_accept(l);
     }
-    if (l->orphans || l->reap_count > 0) {
-        sweep(l);
+    if (child_has_leftovers(l)) {
+        child_sweep(l);
     }
+    peer_purge(l);
     return true;
 }
+
+/* ---- the beginning
+ * --------------------------------------------------------------------------------- */
 
 /* All to their defaults, also the two that the C library keeps to itself and posix_spawn leaves
  * ignored; so by the system call, whose structure is all zeroes then. */
@@ -279,50 +125,133 @@ static void reset_signals(void)
     }
 }
 
-/* Nothing of the starter stays: no signal it ignored, no descriptor, no terminal, no folder. */
-static bool detach(struct launcher *l, int sock, struct err *err)
+static bool watch_signals(struct launcher *l, struct err *err)
 {
+    static const int signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
     sigset_t watched;
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     reset_signals();
     sigemptyset(&watched);
-    static const int signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
     for (size_t i = 0; i < COUNT_OF(signals); i++) {
         sigaddset(&watched, signals[i]);
     }
-    (void)setsid();
-    if (null < 0 || sigprocmask(SIG_SETMASK, &watched, NULL) < 0 ||
-        prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 || chdir("/") < 0) {
-        return err_sys(err, errno, "cannot set up the launcher");
+    if (sigprocmask(SIG_SETMASK, &watched, NULL) < 0) {
+        return err_sys(err, errno, "cannot block signals");
     }
-    for (int fd = 0; fd <= 2; fd++) {
-        (void)dup2(null, fd);
-    }
-    if (dup3(sock, 3, O_CLOEXEC) < 0 && errno != EINVAL) { /* EINVAL: it is 3 already */
-        return err_sys(err, errno, "cannot set up the launcher");
-    }
-    l->sock = 3;
-    (void)fcntl(l->sock, F_SETFD, FD_CLOEXEC);
-    (void)close_range(4, ~0U, 0);
     l->signals = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
     return l->signals >= 0 || err_sys(err, errno, "cannot watch signals");
 }
 
-bool launcher_serve(int sock, struct err *err)
+/* Without cgroups the kernel's autogroups are what shares out the processor: all steps together are
+ * in this process' own. */
+static void be_nice(void)
 {
-    struct launcher l = {0};
+    int fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)!write(fd, AUTOGROUP_NICE, strlen(AUTOGROUP_NICE));
+        close(fd);
+    }
+}
+
+/* Nothing of the starter stays: no signal it ignored, no descriptor, no terminal, no folder. A
+ * service keeps its standard error, for what it has to say. */
+static bool detach(int *keep, struct err *err)
+{
+    AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    (void)setsid();
+    if (null < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 || chdir("/") < 0) {
+        return err_sys(err, errno, "cannot set up the launcher");
+    }
+    be_nice();
+    for (int fd = 0; fd <= (*keep >= 0 ? 2 : 1); fd++) {
+        (void)dup2(null, fd);
+    }
+    if (*keep >= 0) {
+        if (dup3(*keep, 3, O_CLOEXEC) < 0 && errno != EINVAL) { /* EINVAL: it is 3 already */
+            return err_sys(err, errno, "cannot set up the launcher");
+        }
+        *keep = 3;
+        (void)fcntl(*keep, F_SETFD, FD_CLOEXEC);
+    }
+    (void)close_range(*keep >= 0 ? 4 : 3, ~0U, 0);
+    null = -1;
+    return true;
+}
+
+/* Of the one engine that started it. */
+static bool begin_born(struct launcher *l, int sock, struct err *err)
+{
     int type = 0;
     socklen_t len = sizeof(type);
     if (getsockopt(sock, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_SEQPACKET) {
         return err_set(err, ERR_USAGE, "descriptor %d is no sequenced packet socket", sock);
     }
-    if (!detach(&l, sock, err)) {
+    return detach(&sock, err) &&
+           (peer_add(l, sock, l->next_peer++) != NULL ||
+            err_set(err, ERR_DENIED, "the socket %d does not say whose it is", sock));
+}
+
+/* Tells the service manager (sd_notify(3)): a datagram, so that no library is needed for it. */
+static void notify(const char *text)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    if (path == NULL || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof(to.sun_path)) {
+        return;
+    }
+    AUTO_CLOSE int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    memcpy(to.sun_path, path, strlen(path));
+    if (path[0] == '@') {
+        to.sun_path[0] = '\0';
+    }
+    socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    if (sock >= 0) {
+        (void)sendto(sock, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&to, len);
+    }
+}
+
+static bool begin_listening(struct launcher *l, const struct launcher_conf *conf, struct err *err)
+{
+    if (!policy_read(conf->allow, conf->allow_count, &l->policy, err)) {
         return false;
     }
+    int keep = -1;
+    return detach(&keep, err) && peer_listen(l, conf->socket, err);
+}
+
+/* Where the program is that takes our place on HUP: where it was called by its path that is the one
+ * an upgrade replaces, be it by a link. */
+static char *own_path(const struct launcher_conf *conf)
+{
+    char path[4096];
+    if (conf->program[0] == '/') {
+        return mem_strdup(conf->program);
+    }
+    ssize_t len = readlink("/proc/self/exe", path, sizeof(path));
+    return mem_strndup(path, len > 0 ? (size_t)len : 0);
+}
+
+bool launcher_serve(const struct launcher_conf *conf, struct err *err)
+{
+    struct launcher l = {.conf = conf,
+                         .program = own_path(conf),
+                         .signals = -1,
+                         .listener = -1,
+                         .lock = -1,
+                         .next_peer = 1};
+    bool ok =
+        conf->engine >= 0 ? begin_born(&l, conf->engine, err) : begin_listening(&l, conf, err);
+    if (!ok || !watch_signals(&l, err)) {
+        return false;
+    }
+    notify("READY=1");
     while (turn(&l)) {
     }
-    if (l.orphans) {
-        sweep(&l);
+    if (child_has_leftovers(&l)) {
+        child_sweep(&l);
     }
+    if (l.listener >= 0) {
+        (void)unlink(conf->socket);
+    }
+    host_close(&l.host);
     _exit(0);
 }

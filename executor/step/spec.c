@@ -330,16 +330,20 @@ bool step_limits_any(const struct step_limits *l)
 /* ---- encode
  * --------------------------------------------------------------------------------------- */
 
+static int64_t number_of(const struct field *field, const void *member)
+{
+    return field->type == TYPE_INT ? *(const int64_t *)member : *(const bool *)member;
+}
+
+/* What is zero, false or NULL is not written: a reader starts with that. */
 static void put_fields(const struct step_spec *spec, struct buf *ret)
 {
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
         const void *member = (const char *)spec + fields[i].offset;
         if (fields[i].type == TYPE_TEXT) {
             wire_put_text(ret, fields[i].tag, *(char *const *)member);
-        } else if (fields[i].type == TYPE_INT) {
-            wire_put_int(ret, fields[i].tag, *(const int64_t *)member);
-        } else {
-            wire_put_int(ret, fields[i].tag, *(const bool *)member);
+        } else if (number_of(&fields[i], member) != 0) {
+            wire_put_int(ret, fields[i].tag, number_of(&fields[i], member));
         }
     }
 }
@@ -487,5 +491,36 @@ bool step_spec_decode(const void *data, size_t len, struct step_spec *ret, struc
         return false;
     }
     *ret = spec;
+    return true;
+}
+
+/* ---- the limits alone
+ * ----------------------------------------------------------------------------- */
+
+void step_limits_done(struct step_limits *limits)
+{
+    free(limits->core_list);
+    free(limits->gpu_list);
+    *limits = (struct step_limits){0};
+}
+
+bool step_spec_limits(const void *data, size_t len, struct step_limits *ret)
+{
+    struct step_spec spec = {0};
+    struct wire w;
+    wire_read(&w, data, len);
+    while (wire_next(&w)) {
+        if (w.tag >= TAG_LIMITS && w.tag < TAG_SANDBOX) {
+            const struct field *field = find_field(w.tag);
+            if (field != NULL) {
+                read_scalar(&w, field, &spec);
+            }
+        }
+    }
+    if (w.bad || !check_limits(&spec.limits, NULL)) {
+        step_limits_done(&spec.limits);
+        return false;
+    }
+    *ret = spec.limits;
     return true;
 }

@@ -109,6 +109,10 @@ bool step_spec_encode(const struct step_spec *spec, struct buf *ret,
                       struct err *err) MUST_CHECK; /* checks the bounds */
 bool step_spec_decode(const void *data, size_t len, struct step_spec *ret,
                       struct err *err) MUST_CHECK; /* hostile input welcome */
+/* Reads nothing but the limits, which are owned: for the launcher, which needs them before it
+ * forks. False where they are damaged: then the whole spec is, too. */
+bool step_spec_limits(const void *data, size_t len, struct step_limits *ret) MUST_CHECK;
+void step_limits_done(struct step_limits *limits);
 
 /* ---- what the host can hold
  * ------------------------------------------------------------------------------------- */

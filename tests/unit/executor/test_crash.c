@@ -254,13 +254,13 @@ static void both_dead_is_lost(void **state)
     assert_true(is_alive(daemon));
     open_exec(s);
     assert_int_equal(recover(j), EXEC_LOST);
-    assert_true(exec_reap(s->exec, RUN, j->name, 2, &killed, &err)); /* another attempt: not ours */
+    assert_true(exec_reap(s->exec, j->folder, RUN, j->name, 2, &killed, &err)); /* another attempt: not ours */
     assert_int_equal(killed, 0);
     assert_true(is_alive(daemon));
-    assert_true(exec_reap(s->exec, RUN, j->name, 1, &killed, &err));
+    assert_true(exec_reap(s->exec, j->folder, RUN, j->name, 1, &killed, &err));
     assert_true(killed >= 1);
     assert_false(is_alive(daemon));
-    assert_true(exec_reap(s->exec, RUN, j->name, 1, &killed, &err));
+    assert_true(exec_reap(s->exec, j->folder, RUN, j->name, 1, &killed, &err));
     assert_int_equal(killed, 0);
     free_job(j);
 }
@@ -356,7 +356,7 @@ static void killed_at_any_moment(void **state)
             step_files_done(&files);
         }
         int64_t killed;
-        assert_true(exec_reap(s->exec, RUN, j->name, 1, &killed, NULL));
+        assert_true(exec_reap(s->exec, j->folder, RUN, j->name, 1, &killed, NULL));
         free_job(j);
     }
     print_message("running %d, ended %d, never started %d, lost %d\n", seen[EXEC_RUNNING],

@@ -2,6 +2,7 @@
 #include "workshop.h"
 
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 extern char **environ;
@@ -104,9 +105,20 @@ static void wrong_descriptors_end_one_supervisor_alone(void **state)
     assert_true(await_message(pair[0], &got)); /* it can still speak */
     assert_int_equal(got.kind, MSG_END);
     step_msg_done(&got);
-    /* A memfd that is longer than any spec, and one that is none. */
-    msg = (struct step_msg){.kind = MSG_LAUNCH, .token = 10};
-    assert_true(step_send(w->sock, &msg, (int[]){pipes[0], pipes[1], pair[0], pipes[0]}, 4, NULL));
+    /* A spec beside the message is sealed memory or nothing: what could change is not read. */
+    int memory = memfd_create("spec", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    assert_true(memory >= 0);
+    const int specs[] = {pipes[0], memory};
+    for (size_t i = 0; i < COUNT_OF(specs); i++) {
+        msg = (struct step_msg){.kind = MSG_LAUNCH, .token = 10};
+        int fds[] = {pipes[0], pipes[1], pair[0], specs[i]};
+        assert_true(step_send(w->sock, &msg, fds, 4, NULL));
+        assert_true(await_message(w->sock, &got));
+        assert_int_equal(got.kind, MSG_REFUSED);
+        assert_contains(got.text, "no sealed memory");
+        step_msg_done(&got);
+    }
+    close(memory);
     msg = (struct step_msg){
         .kind = MSG_REAP, .token = 11, .run = (char[]){"r"}, .step = (char[]){"s"}, .attempt = 1};
     assert_true(step_send(w->sock, &msg, NULL, 0, NULL));

@@ -1,0 +1,148 @@
+/*
+ * launcher_launch.c - LAUNCH: the step's limits are read, a place for it is taken, and a supervisor
+ * is forked. All that may block or take long (the spec, the folder) is left to the supervisor; what
+ * an engine that is not root may have is looked at there too, before anything else.
+ */
+#include "executor/step/launcher_internal.h"
+
+#include "base/limits.h"
+#include "base/mem.h"
+#include "executor/step/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FD_FOLDER, FD_RECORD, FD_CHANNEL, FD_SPEC };
+
+/* ---- the spec
+ * -------------------------------------------------------------------------------------- */
+
+/* Only memory that nobody can change or shorten any more is read here: a file could block, and
+ * could be another one when the supervisor reads it. */
+static bool read_spec(int fd, struct buf *ret, struct err *err)
+{
+    const int sealed = F_SEAL_WRITE | F_SEAL_SHRINK;
+    struct stat st;
+    int seals = fcntl(fd, F_GET_SEALS);
+    if (seals < 0 || (seals & sealed) != sealed || fstat(fd, &st) < 0 || st.st_size > LIMIT_SPEC) {
+        return err_set(err, ERR_INVALID, "the launch's spec is no sealed memory of at most %ld MiB",
+                       LIMIT_SPEC >> 20);
+    }
+    ret->data = mem_grow(ret->data, (size_t)st.st_size + 1, 1);
+    ret->cap = (size_t)st.st_size + 1;
+    ssize_t got = pread(fd, ret->data, (size_t)st.st_size, 0);
+    if (got != st.st_size) {
+        return err_set(err, ERR_IO, "the launch's spec cannot be read");
+    }
+    ret->len = (size_t)got;
+    ret->data[ret->len] = '\0';
+    return true;
+}
+
+/* A place, where the step has limits. A damaged spec has none: its supervisor will say so. */
+static struct cg_place *take_place(struct host *host, const void *spec, size_t len)
+{
+    struct step_limits limits = {0};
+    struct cg_place *place = NULL;
+    host_need_sandbox(host);
+    if (step_spec_limits(spec, len, &limits)) {
+        bool needs_place = step_limits_any(&limits);
+        if (needs_place || limits.gpus != 0 || limits.gpu_list != NULL) {
+            host_need_limits(host);
+        }
+        place = needs_place ? cg_take(host->cg, &limits) : NULL;
+        step_limits_done(&limits);
+    }
+    return place;
+}
+
+/* ---- the child
+ * ------------------------------------------------------------------------------------- */
+
+/* A peer with less rights than ours gets what it asks for with its own, or nothing. */
+static void bind_to_peer(const struct peer *p, int64_t token, const int fds[STEP_MSG_FDS],
+                         struct supervisor_launch *launch)
+{
+    static struct buf spec = {.max = LIMIT_SPEC}; /* as long as this process */
+    struct err err = ERR_INIT;
+    if (!policy_spec(p, fds[FD_FOLDER], fds[FD_RECORD], launch->spec, launch->spec_len, &spec,
+                     &err)) {
+        struct peer teller = *p;
+        peer_refuse(&teller, token, err.msg);
+        _exit(0);
+    }
+    launch->spec = spec.data;
+    launch->spec_len = spec.len;
+}
+
+/* What is the launcher's is closed; the signals stay blocked, and the signalfd shows those of who
+ * reads it. */
+static void close_launchers(const struct launcher *l)
+{
+    for (size_t i = 0; i < l->peer_count; i++) {
+        close(l->peers[i].sock);
+    }
+    if (l->listener >= 0) {
+        close(l->listener);
+        close(l->lock);
+    }
+}
+
+_Noreturn static void become_supervisor(struct launcher *l, const struct peer *p, int64_t token,
+                                        struct supervisor_launch *launch,
+                                        const int fds[STEP_MSG_FDS])
+{
+    if (policy_binds(p)) {
+        bind_to_peer(p, token, fds, launch);
+    }
+    close_launchers(l);
+    if (fds[FD_SPEC] >= 0) {
+        close(fds[FD_SPEC]); /* it has been read */
+    }
+    supervise(launch);
+}
+
+void launch(struct launcher *l, struct peer *p, const struct step_msg *msg,
+            const int fds[STEP_MSG_FDS])
+{
+    struct err err = ERR_INIT;
+    AUTO_BUF struct buf large = BUF_INIT(LIMIT_SPEC);
+    if (fds[FD_CHANNEL] < 0 || (msg->spec == NULL && fds[FD_SPEC] < 0)) {
+        peer_refuse(p, msg->token, "the launch came without its descriptors");
+        return;
+    }
+    if (msg->spec == NULL && !read_spec(fds[FD_SPEC], &large, &err)) {
+        peer_refuse(p, msg->token, err.msg);
+        return;
+    }
+    struct supervisor_launch to = {
+        .folder = fds[FD_FOLDER],
+        .record = fds[FD_RECORD],
+        .channel = fds[FD_CHANNEL],
+        .spec_fd = -1,
+        .spec = msg->spec == NULL ? large.data : msg->spec,
+        .spec_len = msg->spec == NULL ? large.len : msg->spec_len,
+        .signals = l->signals,
+    };
+    to.place = take_place(&l->host, to.spec, to.spec_len);
+    to.cg = l->host.cg;
+    to.sandbox = l->host.sandbox;
+    to.facts = &l->host.facts;
+    pid_t pid = _Fork(); /* no handlers to run: this process has one thread and no libraries */
+    if (pid == 0) {
+        become_supervisor(l, p, msg->token, &to, fds);
+    }
+    struct child child = {.pid = pid, .peer = p->id, .token = msg->token, .place = to.place};
+    if (pid > 0) {
+        child_add(l, &child);
+        return;
+    }
+    err_sys(&err, errno, "cannot make a process for the step's supervisor");
+    if (child.place != NULL) {
+        (void)!cg_give(l->host.cg, child.place, true);
+    }
+    peer_refuse(p, msg->token, err.msg);
+}

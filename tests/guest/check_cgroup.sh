@@ -1,4 +1,5 @@
 # What both guests must have: sourced by check_plain.sh and check_systemd.sh.
+# shellcheck shell=bash
 # shellcheck source=../functional/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../functional/lib.sh"
 

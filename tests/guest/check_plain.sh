@@ -1,4 +1,5 @@
 # Run inside the plain guest by `tests/guest/run.sh plain`: is it the guest that the tests count on?
+# shellcheck shell=bash
 . "$(dirname "$0")/check_cgroup.sh"
 
 is "$ORCH_GUEST" plain

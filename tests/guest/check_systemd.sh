@@ -1,4 +1,5 @@
 # Run inside the systemd guest by `tests/guest/run.sh systemd`: is it the guest that the tests count on?
+# shellcheck shell=bash disable=SC2317  # functions are called by run
 . "$(dirname "$0")/check_cgroup.sh"
 
 own=$(sed 's/^0:://' /proc/self/cgroup)

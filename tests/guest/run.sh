@@ -158,7 +158,7 @@ cat=$!
 setpriv --pdeathsig TERM linux.uml "${options[@]}" </dev/null >&3 2>"$job/console" 3>&- &
 uml=$!
 exec 3>&-
-timeout "$limit" tail --pid="$uml" -s 0.1 -f /dev/null &
+setpriv --pdeathsig TERM timeout "$limit" tail --pid="$uml" -s 0.1 -f /dev/null &
 watch=$!
 code=125
 wait "$watch" || code=124
@@ -171,6 +171,8 @@ else
     wait "$cat" || true
     if [ -s "$job/code" ]; then
         code=$(cat "$job/code")
+    elif grep -qiE 'ptrace|PROT_EXEC' "$job/console"; then # what a container may forbid
+        none "$(grep -m 1 -iE 'ptrace|PROT_EXEC' "$job/console")"
     else
         echo "The guest ended without a result."
         console=1

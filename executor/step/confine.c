@@ -86,7 +86,7 @@ bool confine_begin(struct confine *c, struct err *err)
     c->where.entries = c->entries;
     c->where.folder = c->path;
     c->where.extra_env_count = c->granted ? pool_env(&c->spec->limits, &c->grant, c->env) : 0;
-    c->where.extra_env = (const char *const *)c->env;
+    c->where.extra_env = c->env;
     return true;
 }
 

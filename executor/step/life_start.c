@@ -63,8 +63,8 @@ static bool start_command(struct supervisor *s, const char *script, int out, int
                           struct err *err)
 {
     s->end.how = STEP_SPAWN;
-    pid_t pid = command_start(&s->spec, script[0] != '\0' ? script : NULL, out, err_fd,
-                              &s->confine.where, err);
+    pid_t pid = command_start(&s->spec, script[0] != '\0' ? script : NULL, &s->confine.where, out,
+                              err_fd, err);
     if (pid > 0) {
         on_started(s, pid);
     } else if (err->code == ERR_UNSUPPORTED) {

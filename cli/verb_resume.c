@@ -37,6 +37,8 @@ static int adopt(struct cli *c, const char *id, const char *verb,
     } else if (!engine_adopt_run(d.engine, id, &err)) {
         *ret_busy = act && err.code == ERR_BUSY && engine_alive(cli_data_dir(c), id);
         code = *ret_busy ? EXIT_DONE : cli_fail(c, &err);
+    } else if (!act && !engine_check_run(d.engine, id, &err)) {
+        code = cli_fail(c, &err);
     } else {
         drive_begin(&d, id, verb);
         code = !act || act(&d, &err) ? drive_to_end(&d) : cli_fail(c, &err);

@@ -217,12 +217,36 @@ struct dag_retry {
     size_t exit_code_count;
 };
 
+struct dag_io {          /* 0 = not given */
+    int64_t weight;      /* 1..10000; the first member, which is what a bare number sets */
+    int64_t read, write; /* bytes a second */
+    int64_t read_iops, write_iops;
+};
+
+struct dag_share {    /* of things of the host that a step has for itself */
+    int64_t count;    /* 0 = none */
+    const char *list; /* which: "0,2,5", ascending; NULL = any */
+};
+
 struct dag_resources {
-    int64_t cpu_milli;                         /* 0 = not given */
-    int64_t memory;                            /* bytes; 0 = not given */
-    int64_t pids;                              /* 0 = not given */
-    bool any;                                  /* some limit is asked for */
+    int64_t cpu_milli; /* 0 = not given */
+    int64_t memory;    /* bytes; 0 = not given */
+    int64_t pids;      /* 0 = not given */
+    struct dag_io io;
+    struct dag_share cores, gpu;
     int64_t reserve_cpu_milli, reserve_memory; /* -1 = not given: the limits count */
+};
+
+enum dag_network { DAG_NETWORK_HOST, DAG_NETWORK_NONE };
+
+struct dag_sandbox {
+    bool privileged, private_tmp;
+    const char *const *read_only, *const *hidden; /* absolute paths */
+    size_t read_only_count, hidden_count;
+    const char *const
+        *writable; /* NULL = not given; given and empty: nothing but its own folders */
+    size_t writable_count;
+    int64_t umask, core, open_files; /* -1 = not given; core: bytes */
 };
 
 struct dag_step {
@@ -265,6 +289,9 @@ struct dag_step {
     enum dag_log_limit log_on_limit;
     enum dag_on_lost on_lost;
     enum dag_isolation isolation;
+    enum dag_network network;
+    struct dag_sandbox sandbox;
+    const char *user; /* NAME or NUMBER, or either with :GROUP; NULL = the engine's own */
     enum dag_executor executor;
     const struct dag_pair *labels;
     size_t label_count;
@@ -306,8 +333,9 @@ const struct dag_step *dag_find_step(const struct dag_pipeline *p, const char *n
 const char *dag_nearest_step(const struct dag_pipeline *p, const char *name);
 
 /* Adds an error for everything in the file that is valid but that this version cannot run (matrix,
- * foreach, uses, gate, approval, container, resources without isolation: best-effort, hooks, pools,
- * ...), each at its place with a hint what to do until then. True where the pipeline can be run. */
+ * foreach, uses, gate, approval, container, hooks, pools, ...), each at its place with a hint what
+ * to do until then. Whether the host can hold what steps ask for is the engine's to say. True where
+ * the pipeline can be run. */
 bool dag_can_run(const struct dag_pipeline *p, struct diags *diags) MUST_CHECK;
 
 /* Values for the parameters, by index. `given` are -p k=v pairs in order (a later one wins);

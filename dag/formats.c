@@ -193,16 +193,81 @@ static bool check_filled(const char *text, int64_t *ret, const char **ret_hint)
 const struct schema_format schema_filled = {
     .what = "a text that is not empty", .pattern = "^[\\s\\S]", .check = check_filled};
 
+/* The name or number of a user or group that `text` begins with; 0 = none. */
+static size_t account_len(const char *text)
+{
+    size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-$");
+    return len <= NAME_MAX_BYTES && text[0] != '-' ? len : 0;
+}
+
 static bool check_user(const char *text, int64_t *ret, const char **ret_hint)
 {
     (void)ret;
-    (void)ret_hint;
-    size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-$");
-    return len > 0 && len <= NAME_MAX_BYTES && text[len] == '\0' && text[0] != '-';
+    *ret_hint = "Write a name or a number, or either with a group: `bob`, `1000`, `bob:staff`.";
+    size_t len = account_len(text);
+    if (len == 0 || text[len] == '\0') {
+        return len > 0;
+    }
+    size_t group = text[len] == ':' ? account_len(text + len + 1) : 0;
+    return group > 0 && text[len + 1 + group] == '\0';
 }
 
+#define ACCOUNT_PATTERN "[A-Za-z0-9._$][A-Za-z0-9._$-]{0,127}"
+
 const struct schema_format schema_user = {
-    .what = "a user's name", .pattern = "^[A-Za-z0-9._$][A-Za-z0-9._$-]*$", .check = check_user};
+    .what = "a user, or user:group",
+    .pattern = "^" ACCOUNT_PATTERN "(:" ACCOUNT_PATTERN ")?$",
+    .check = check_user,
+};
+
+/* ---- what is around a step */
+
+static bool check_absolute(const char *text, int64_t *ret, const char **ret_hint)
+{
+    (void)ret;
+    if (text[0] == '~' || text[0] == '$') {
+        *ret_hint = "Write the path out: neither ~ nor variables are expanded here.";
+        return false;
+    }
+    if (text[0] != '/') {
+        *ret_hint = "It is a path of the host and begins with /.";
+        return false;
+    }
+    *ret_hint = "Write the path without `..`, in at most 4000 bytes.";
+    for (const char *at = text; *at != '\0';) {
+        size_t part = strcspn(at, "/");
+        if (part == 2 && memcmp(at, "..", 2) == 0) {
+            return false;
+        }
+        at += part + (at[part] == '/');
+    }
+    return strlen(text) <= 4000;
+}
+
+const struct schema_format schema_absolute = {
+    .what = "an absolute path",
+    .pattern = "^/(?!(.*/)?\\.\\.(/|$))",
+    .check = check_absolute,
+};
+
+static bool check_umask(const char *text, int64_t *ret, const char **ret_hint)
+{
+    size_t len = strspn(text, "01234567");
+    *ret_hint = "Write three or four octal digits in quotes, at most \"0777\".";
+    if (len < 3 || len > 4 || text[len] != '\0') {
+        return false;
+    }
+    *ret = strtol(text, NULL, 8);
+    return *ret <= 0777;
+}
+
+const struct schema_format schema_umask = {
+    .what = "octal digits in quotes such as \"0027\"",
+    .pattern = "^0?[0-7]{3}$",
+    .check = check_umask,
+    .gives_int = true,
+    .quoted = true,
+};
 
 static bool any_name(const char *text)
 {

@@ -32,7 +32,8 @@ static void add_number(struct buf *b, const struct schema_row *row)
 static void add_format(struct buf *b, const struct schema_row *row)
 {
     const struct schema_format *format = row->format;
-    const char *type = format->number      ? "[\"string\",\"number\"]"
+    const char *type = format->quoted      ? "\"string\""
+                       : format->number    ? "[\"string\",\"number\"]"
                        : format->gives_int ? "[\"string\",\"integer\"],\"minimum\":0,\"maximum\":0"
                                            : "[\"string\",\"number\",\"boolean\"]";
     buf_addf(b, "{\"type\":%s", type);

@@ -132,6 +132,11 @@ static const char *word_meant(const struct schema_row *row, const char *word)
         {"forbid", "skip", "Did you mean `skip`?"},
         {"wait", "queue", "Did you mean `queue`?"},
         {"last", "latest", "Did you mean `latest`?"},
+        {"off", "none", "Did you mean `none`?"},
+        {"private", "none", "Did you mean `none`? The step then has its own loopback only."},
+        {"isolated", "none", "Did you mean `none`? The step then has its own loopback only."},
+        {"on", "host", "Did you mean `host`?"},
+        {"bridge", "host", "Did you mean `host`?"},
     };
     for (size_t i = 0; i < COUNT_OF(meant); i++) {
         for (const struct schema_word *w = row->words; w->word != NULL; w++) {
@@ -177,6 +182,9 @@ static bool read_format(struct reader *r, const struct schema_entry *e, void *ta
     int64_t number = 0;
     if (has_expression(e->value)) {
         return no_expression(r, e);
+    }
+    if (format->quoted && node_type(e->value) != DAG_STRING) {
+        return wrong(r, e, "value", arena_printf(r->arena, "Put it in quotes: \"%s\".", text));
     }
     if (!format->check(text, &number, &hint)) {
         return wrong(r, e, "value", hint);
@@ -297,7 +305,7 @@ static void read_list(struct reader *r, const struct schema_entry *e, void *targ
             read_value(r, &item, NULL);
         }
     }
-    if (target == NULL || !e->row->stored || list->count == 0) {
+    if (target == NULL || !e->row->stored) {
         return;
     }
     const char **texts = arena_array(r->arena, list->count, sizeof *texts);

@@ -19,6 +19,7 @@ struct dag_step step_built_in(void)
         .grace_ms = 10000,
         .retry = {.delay_ms = 1000, .max_delay_ms = -1, .factor = 1},
         .resources = {.reserve_cpu_milli = -1, .reserve_memory = -1},
+        .sandbox = {.umask = -1, .core = -1, .open_files = -1},
         .log_limit = LIMIT_LOG_DEFAULT,
     };
 }
@@ -153,13 +154,50 @@ void read_exit_codes(struct reader *r, const struct schema_entry *e, void *targe
     retry->exit_code_count = e->value->count;
 }
 
-void finish_resources(struct reader *r, const struct dag_node *node, void *target)
+/* Ascending. False after a diagnostic where an index stands twice. */
+static bool sort_indices(struct reader *r, const struct schema_entry *e, int64_t *indices)
 {
-    static const char *const limits[] = {"cpu", "memory", "pids", "io", "gpu"};
-    struct dag_resources *resources = target;
-    (void)r;
-    for (size_t i = 0; resources != NULL && i < COUNT_OF(limits); i++) {
-        resources->any |= node_get(node, limits[i]) != NULL;
+    for (size_t i = 0; i < e->value->count; i++) {
+        struct dag_value value = {.type = DAG_NULL};
+        const struct dag_node *item = &e->value->u.items[i];
+        if (!node_value(item, r->arena, r->diags, &value)) {
+            return false;
+        }
+        size_t at = i;
+        for (; at > 0 && indices[at - 1] > value.u.integer; at--) {
+            indices[at] = indices[at - 1];
+        }
+        if (at > 0 && indices[at - 1] == value.u.integer) {
+            return diag_add(r->diags, DIAG_ERROR, "conflict", node_pos(item), node_width(item),
+                            "Name each one once.", "`%s` names %lld twice", e->key->u.text,
+                            (long long)value.u.integer);
+        }
+        indices[at] = value.u.integer;
+    }
+    return true;
+}
+
+/* A count, or which ones. */
+void read_share(struct reader *r, const struct schema_entry *e, void *target)
+{
+    size_t errors = r->diags->errors;
+    struct dag_share count = {0};
+    struct schema_row row = *e->row;
+    row.at = offsetof(struct dag_share, count);
+    bool list = e->value->kind == NODE_LIST;
+    read_value(r, &(struct schema_entry){&row, e->key, e->value}, list ? NULL : &count);
+    if (list && r->diags->errors == errors) {
+        int64_t *indices = arena_array(r->arena, e->value->count, sizeof *indices);
+        AUTO_BUF struct buf text = BUF_INIT(LIMIT_MESSAGE);
+        bool ok = sort_indices(r, e, indices);
+        for (size_t i = 0; ok && i < e->value->count; i++) {
+            buf_addf(&text, "%s%lld", i > 0 ? "," : "", (long long)indices[i]);
+        }
+        count = (struct dag_share){.count = e->value->count,
+                                   .list = arena_strdup(r->arena, buf_str(&text))};
+    }
+    if (target != NULL) {
+        memcpy((char *)target + e->row->at, &count, sizeof count);
     }
 }
 

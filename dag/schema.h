@@ -80,6 +80,7 @@ struct schema_format {
     bool (*check)(const char *text, int64_t *ret, const char **ret_hint);
     bool gives_int; /* the member is an int64_t, else the text itself */
     bool number;    /* an integer or number may be given instead (cpu: 2, memory: 1024) */
+    bool quoted;    /* a number would be ambiguous: it must be a text (umask: "0027") */
 };
 
 /* What the names of a V_NAMED mapping look like. */
@@ -155,14 +156,15 @@ struct schema_kind {
 
 extern const struct schema_kind schema_pipeline; /* the root */
 extern const struct schema_kind schema_step, schema_defaults, schema_param, schema_output,
-    schema_retry, schema_resources, schema_log, schema_container, schema_gate, schema_approval;
+    schema_retry, schema_resources, schema_io, schema_sandbox, schema_log, schema_container,
+    schema_gate, schema_approval;
 extern const struct schema_kind schema_trigger, schema_concurrency, schema_monitor, schema_notify;
 
 extern const struct schema_names schema_step_names, schema_variable_names, schema_any_names;
 extern const struct schema_format schema_duration, schema_size, schema_cpu, schema_cron,
     schema_zone, schema_uses, schema_path, schema_pipeline_name, schema_step_name,
     schema_variable_name, schema_regex, schema_budget, schema_quiet, schema_formula, schema_user,
-    schema_filled;
+    schema_absolute, schema_umask, schema_filled;
 
 static inline bool schema_bounded(const struct schema_row *row)
 {

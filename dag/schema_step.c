@@ -9,6 +9,9 @@
 #define AT(member) .stored = true, .at = offsetof(struct dag_step, member)
 #define ARRAY(type, member, length)                                                                \
     .stored = true, .at = offsetof(type, member), .at_count = offsetof(type, length)
+#define IO(member) .stored = true, .at = offsetof(struct dag_io, member)
+#define SHARE(member) .stored = true, .at = offsetof(struct dag_resources, member)
+#define BOX(member) .stored = true, .at = offsetof(struct dag_sandbox, member)
 #define ROWS(array) .rows = (array), .count = COUNT_OF(array)
 
 /* ---- words */
@@ -38,6 +41,11 @@ static const struct schema_word executor_words[] = {
 static const struct schema_word isolation_words[] = {
     {"strict", DAG_ISOLATION_STRICT, NULL},
     {"best-effort", DAG_ISOLATION_BEST_EFFORT, NULL},
+    {NULL, 0, NULL},
+};
+static const struct schema_word network_words[] = {
+    {"host", DAG_NETWORK_HOST, NULL},
+    {"none", DAG_NETWORK_NONE, NULL},
     {NULL, 0, NULL},
 };
 static const struct schema_word log_words[] = {
@@ -75,12 +83,14 @@ static const struct schema_row variable_item = {.takes = V_FORMAT, .format = &sc
 static const struct schema_row matrix_item = {
     .takes = V_LIST | V_TMPL, .flags = ROW_SOME, .item = &any_item};
 static const struct schema_row exit_code_item = {.takes = V_INT, .min = 1, .max = 255};
-static const struct schema_row gpu_item = {.takes = V_TEXT};
+static const struct schema_row gpu_item = {.takes = V_INT, .min = 0, .max = 1023};
+static const struct schema_row core_item = {.takes = V_INT, .min = 0, .max = 8191};
+static const struct schema_row absolute_item = {.takes = V_FORMAT, .format = &schema_absolute};
 static const struct schema_row output_item = {.takes = V_MAP | V_FORMAT,
                                               .format = &schema_path,
                                               .sub = &schema_output,
                                               .help = "A text is the path."};
-static const struct schema_kind schema_mount, schema_io, schema_reserve;
+static const struct schema_kind schema_mount, schema_reserve;
 static const struct schema_row mount_item = {.takes = V_TMPL | V_MAP, .sub = &schema_mount};
 
 /* ---- the mappings of a step */
@@ -153,30 +163,41 @@ static const struct schema_kind schema_reserve = {
 
 // clang-format off
 static const struct schema_row io_rows[] = {
-    {.key = "weight", .takes = V_INT, .min = 1, .max = 10000, .def = "100",
-     .help = "Share of the disk's time."},
-    {.key = "read", .takes = V_FORMAT, .format = &schema_size, .help = "Bytes read each second."},
-    {.key = "write", .takes = V_FORMAT, .format = &schema_size,
-     .help = "Bytes written each second."},
-    {.key = "read_iops", .takes = V_INT, .min = 1, .max = 1e9, .help = "Reads each second."},
-    {.key = "write_iops", .takes = V_INT, .min = 1, .max = 1e9, .help = "Writes each second."},
+    {.key = "weight", .takes = V_INT, .min = 1, .max = 10000, IO(weight), .def = "100",
+     .help = "Share of the disk's time where others want it too; everybody else has 100."},
+    {.key = "read", .takes = V_FORMAT, .format = &schema_size, .min = 1, .max = 1e15, IO(read),
+     .help = "Bytes read each second, from each disk."},
+    {.key = "write", .takes = V_FORMAT, .format = &schema_size, .min = 1, .max = 1e15, IO(write),
+     .help = "Bytes written each second, to each disk."},
+    {.key = "read_iops", .takes = V_INT, .min = 1, .max = 1e9, IO(read_iops),
+     .help = "Reads each second, from each disk."},
+    {.key = "write_iops", .takes = V_INT, .min = 1, .max = 1e9, IO(write_iops),
+     .help = "Writes each second, to each disk."},
 };
 // clang-format on
-static const struct schema_kind schema_io = {
+const struct schema_kind schema_io = {
     .name = "io", .title = "`io`", .help = "Disk limits.", ROWS(io_rows)};
 
 // clang-format off
 static const struct schema_row resources_rows[] = {
     {.key = "cpu", .takes = V_FORMAT, .format = &schema_cpu, .stored = true,
-     .at = offsetof(struct dag_resources, cpu_milli), .help = "Cpus: 2, 0.5 or 500m."},
-    {.key = "memory", .takes = V_FORMAT, .format = &schema_size, .stored = true,
-     .at = offsetof(struct dag_resources, memory), .help = "Memory with swap: 4GiB."},
+     .at = offsetof(struct dag_resources, cpu_milli), .help = "Cpus: 2, 0.5 or 500m. A step that wants more is slowed down."},
+    {.key = "memory", .takes = V_FORMAT, .format = &schema_size, .max = 1e18, .stored = true,
+     .at = offsetof(struct dag_resources, memory),
+     .help = "Memory with swap: 4GiB. A step that wants more is killed, with reason `oom`."},
     {.key = "pids", .takes = V_INT, .min = 1, .max = 4194304, .stored = true,
-     .at = offsetof(struct dag_resources, pids), .help = "Processes and threads at a time."},
-    {.key = "io", .takes = V_INT | V_MAP, .min = 1, .max = 10000, .sub = &schema_io,
-     .help = "Disk weight, or limits."},
-    {.key = "gpu", .takes = V_INT | V_LIST, .min = 0, .max = 1024, .item = &gpu_item,
-     .help = "Number of GPUs, or which ones."},
+     .at = offsetof(struct dag_resources, pids),
+     .help = "Processes and threads at a time; starting one more fails."},
+    {.key = "io", .takes = V_INT | V_MAP, .min = 1, .max = 10000, .sub = &schema_io, SHARE(io),
+     .help = "Limits of disk access; a number is the weight."},
+    {.key = "cores", .most = 200, .takes = V_INT | V_LIST, .flags = ROW_SOME, .max = 8192,
+     .item = &core_item, SHARE(cores), .read = read_share, .def = "0",
+     .help = "Cpus that the step has for itself: how many, or which ones (`[0, 1]`). Other steps "
+             "that ask for cores never get the same ones; `ORCH_CORES` names them."},
+    {.key = "gpu", .most = 200, .takes = V_INT | V_LIST, .flags = ROW_SOME, .max = 1024,
+     .item = &gpu_item, SHARE(gpu), .read = read_share, .def = "0",
+     .help = "GPUs that the step has for itself: how many, or which ones (`[0, 2]`). "
+             "`CUDA_VISIBLE_DEVICES` and its kin name them."},
     {.key = "reserve", .takes = V_MAP, .sub = &schema_reserve, .stored = true, .at = 0,
      .help = "What admission counts instead of the limits."},
 };
@@ -185,8 +206,40 @@ const struct schema_kind schema_resources = {
     .name = "resources",
     .title = "`resources`",
     .help = "Limits that are enforced, and what admission counts.",
-    ROWS(resources_rows),
-    .finish = finish_resources};
+    ROWS(resources_rows)};
+
+// clang-format off
+static const struct schema_row sandbox_rows[] = {
+    {.key = "privileged", .takes = V_BOOL, BOX(privileged), .def = "false",
+     .help = "Take nothing away: without it a step cannot gain rights (sudo), mount, or make the "
+             "system calls that only administrators need."},
+    {.key = "private_tmp", .takes = V_BOOL, BOX(private_tmp), .def = "false",
+     .help = "A `/tmp` and `/var/tmp` of its own, empty at the start and removed at the end."},
+    {.key = "read_only", .most = 100, .takes = V_LIST, .item = &absolute_item,
+     ARRAY(struct dag_sandbox, read_only, read_only_count),
+     .help = "Files and folders of the host that it can read and not change."},
+    {.key = "hidden", .most = 100, .takes = V_LIST, .item = &absolute_item,
+     ARRAY(struct dag_sandbox, hidden, hidden_count),
+     .help = "Files and folders of the host that are empty for it."},
+    {.key = "writable", .most = 100, .takes = V_LIST, .item = &absolute_item,
+     ARRAY(struct dag_sandbox, writable, writable_count), .def = "whatever its user may write to",
+     .help = "It can write nowhere else but here and in its own folders (`ORCH_OUT`, "
+             "`ORCH_ARTIFACTS`, its temporary folders); `[]`: only in those."},
+    {.key = "umask", .takes = V_FORMAT, .format = &schema_umask, BOX(umask),
+     .def = "that of the engine", .help = "Permissions that new files do not get."},
+    {.key = "core", .takes = V_FORMAT, .format = &schema_size, .max = 1e18, BOX(core),
+     .def = "that of the engine", .help = "Largest core dump; 0: none is written."},
+    {.key = "open_files", .takes = V_INT, .min = 16, .max = 1073741824, BOX(open_files),
+     .def = "that of the engine", .help = "Files and sockets that each process may have open."},
+};
+// clang-format on
+const struct schema_kind schema_sandbox = {
+    .name = "sandbox",
+    .title = "`sandbox`",
+    .help = "What is around the step: what it may change of the host, and what it sees of it. "
+            "Paths are those of the host, as they are: neither ~ nor `${{ }}` is expanded; one "
+            "that does not exist is no error.",
+    ROWS(sandbox_rows)};
 
 // clang-format off
 static const struct schema_row log_rows[] = {
@@ -343,10 +396,19 @@ static const struct schema_row step_rows[] = {
      .sub = &schema_retry, AT(retry), .read = read_retry, .mark = MARK_RETRY,
      .help = "When a failed attempt is tried again; a number is the limit."},
     {.key = "resources", .takes = V_MAP, .flags = ROW_DEFAULTS, .sub = &schema_resources,
-     AT(resources), .help = "Limits of the step."},
+     AT(resources), .help = "Limits of the step, and what it has for itself."},
+    {.key = "user", .takes = V_FORMAT, .format = &schema_user, .flags = ROW_DEFAULTS, AT(user),
+     .def = "the user of the engine",
+     .help = "User that the step runs as: a name or a number, or either with a group "
+             "(`bob:staff`). `HOME`, `USER`, `LOGNAME` and `SHELL` are that user's. Needs root."},
+    {.key = "network", .takes = V_WORD, .words = network_words, .flags = ROW_DEFAULTS, AT(network),
+     .def = "host", .help = "`none`: the step reaches nothing but its own loopback."},
+    {.key = "sandbox", .takes = V_MAP, .flags = ROW_DEFAULTS, .sub = &schema_sandbox, AT(sandbox),
+     .help = "What the step may change of the host, and what it sees of it."},
     {.key = "isolation", .takes = V_WORD, .words = isolation_words, .flags = ROW_DEFAULTS,
      AT(isolation), .def = "strict",
-     .help = "`best-effort`: run also where a limit cannot be enforced."},
+     .help = "`strict`: limits and sandbox hold, or the run does not start. `best-effort`: what "
+             "cannot be enforced here is left out, and the log of the step says so."},
     {.key = "priority", .takes = V_INT, .min = -1000000, .max = 1000000, .flags = ROW_DEFAULTS,
      AT(priority), .def = "0", .help = "Of the steps that are ready, higher ones start first."},
     {.key = "continue_on_error", .takes = V_BOOL, .flags = ROW_DEFAULTS, AT(continue_on_error),
@@ -384,9 +446,6 @@ static const struct schema_row step_rows[] = {
     {.key = "cache", .takes = V_BOOL, .flags = ROW_DEFAULTS, .runs = RUNS_LATER,
      .runs_if = is_false, .until = "Until then use `--from STEP` to reuse what is before it.",
      .def = "false", .help = "Reuse the outputs of an earlier equal step."},
-    {.key = "user", .takes = V_FORMAT, .format = &schema_user, .flags = ROW_DEFAULTS,
-     .runs = RUNS_LATER, .until = "Until then run orchctl as that user.",
-     .help = "User that the step runs as."},
 };
 // clang-format on
 const struct schema_kind schema_step = {.name = "step",
@@ -398,6 +457,7 @@ const struct schema_kind schema_step = {.name = "step",
 const struct schema_kind schema_defaults = {
     .name = "defaults",
     .title = "`defaults`",
-    .help = "Keys for every step. Mappings (env, retry, resources, log) are merged key by key.",
+    .help = "Keys for every step. Mappings (env, retry, resources, sandbox, log) are merged key by "
+            "key.",
     ROWS(step_rows),
     .filter = ROW_DEFAULTS};

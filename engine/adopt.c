@@ -215,7 +215,7 @@ static bool adopt(struct adoption *ad, struct err *err)
     if (run->params == NULL || !run_set_trigger(run, ad->record.trigger, err)) {
         return err_wrap(err, "run %s: recorded values", run->id);
     }
-    if (!file_make_dirs(run->dir, 0700, err) || !run_take_lock(run, err)) {
+    if (!file_make_dirs(run->dir, 0700, err) || !run_take_lock(run, err) || !run_share(run, err)) {
         return false;
     }
     /* Read again under the lock: what was read before it may be of an engine that was still at

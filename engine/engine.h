@@ -69,6 +69,44 @@ struct engine_plan_step {
 bool engine_plan(struct store *store, const struct engine_request *req, struct arena *a,
                  struct engine_plan_step **ret, struct err *err) MUST_CHECK;
 
+/* ---- what steps ask of this host
+ * ------------------------------------------------------------------------------------------ */
+
+/* Something that some steps ask for and this host cannot hold. */
+struct engine_lack {
+    const char *key;       /* "resources.memory" */
+    const char *why;       /* a sentence */
+    const char *fix;       /* what would help; "" = nothing is known */
+    bool user;             /* best-effort does not go without it */
+    bool left_out;         /* these steps say best-effort, and run without it */
+    const uint32_t *steps; /* by index */
+    size_t step_count;
+};
+
+struct engine_outlook {
+    int64_t have[SCHED_RESOURCES];      /* of this host; cores and GPUs: 0 where there are none, or
+                                           nobody was asked */
+    int64_t most[SCHED_RESOURCES];      /* what steps of one level of the graph take together */
+    int64_t (*takes)[SCHED_RESOURCES];  /* by step: what admission counts */
+    const char **never;                 /* by step: why it can never run here; NULL = it can */
+    const struct engine_lack **lacking; /* by step: the first thing that cannot be held; NULL */
+    struct engine_lack *lacks;
+    size_t lack_count;
+    bool asked; /* orch-step said what this host can hold; only asked where a step needs it */
+    const char *unknown; /* why it did not; NULL = it did, or was not asked */
+};
+
+/* What the steps that `plan` runs ask of this host, and whether it can hold it; in the arena. Needs
+ * no engine; starts orch-step (NULL = looked for) where the pipeline asks for something, and blocks
+ * for some ms then. */
+void engine_look_ahead(const char *step_program, const struct dag_pipeline *p,
+                       const struct engine_plan_step *plan, struct arena *a,
+                       struct engine_outlook *ret);
+/* False with everything that keeps the run from starting, in one sentence: ERR_INVALID where a step
+ * asks for more than there is, ERR_UNSUPPORTED where something cannot be enforced. */
+bool engine_outlook_check(const struct engine_outlook *outlook, const struct dag_pipeline *p,
+                          struct err *err) MUST_CHECK;
+
 /* ---- the engine
  * --------------------------------------------------------------------------------------------------
  */
@@ -109,13 +147,17 @@ void engine_close(struct engine *e);
 struct store *engine_store(struct engine *e);
 
 /* Makes, records and owns a new run. Checks what can be checked before anything runs: secrets
- * present, commands' folder, capacity (more than the host has), what this version cannot run is the
- * caller's check (dag_can_run). Blocks for one commit. Takes req->pipeline, also on failure. */
+ * present, commands' folder, users, capacity (more than the host has), isolation (what this host
+ * cannot enforce); what this version cannot run is the caller's check (dag_can_run). Blocks for one
+ * commit. Takes req->pipeline, also on failure. */
 bool engine_create_run(struct engine *e, const struct engine_request *req, char ret_id[ID_SIZE],
                        struct err *err) MUST_CHECK;
 /* Takes over an open run that no engine owns: recovery as design 2. ERR_BUSY where an engine lives,
  * ERR_EXISTS where the run has ended already. Blocks while it looks at attempts. */
 bool engine_adopt_run(struct engine *e, const char *id, struct err *err) MUST_CHECK;
+/* Can this host hold what the open steps of an owned run ask for? As engine_outlook_check(). Taking
+ * a run over does not ask, since it must be possible to cancel one everywhere. */
+bool engine_check_run(struct engine *e, const char *id, struct err *err) MUST_CHECK;
 
 /* Turns the loop until every owned run has ended. False where the engine could not go on (the disk
  * is full, the store failed): steps stay under their supervisors, the run can be resumed. */

@@ -3,6 +3,7 @@
  *
  *   engine.c   the engine, the turn, commits, carrying out
  *   run.c      a run's making and freeing; adopt.c takes over  plan.c    what would run
+ *   isolate.h  what steps ask of the host: user.c, isolate.c, outlook.c
  *   launch.c   a step's spec: environment, command, secrets    scope.c   what expressions may ask
  *   finish.c   taking in how an attempt ended                  socket.c  words from other processes
  *   manifest.c what the run was made of                        view.c    records as JSON
@@ -15,6 +16,7 @@
 #define ENGINE_INTERNAL_H
 
 #include "engine/engine.h"
+#include "engine/isolate.h"
 #include "engine/loop_uv.h"
 #include "executor/executor.h"
 
@@ -75,6 +77,8 @@ struct run {
     struct sched_step *defs; /* borrowed by sched */
     struct run_step *steps;
     int lock;            /* fd of engine.lock, held */
+    struct users users;  /* that its steps run as; in the arena */
+    bool shared;         /* some step has another user than the engine's */
     struct words *words; /* the socket other processes speak to (socket.c) */
     bool cancelling;     /* somebody asked for its end */
     bool ended;          /* its end has been committed */
@@ -137,6 +141,8 @@ bool run_take_lock(struct run *run, struct err *err) MUST_CHECK;
 bool run_set_trigger(struct run *run, const char *json, struct err *err) MUST_CHECK;
 /* `elapsed_ms`: how much of the run's timeout an earlier engine has used up. */
 void run_make_scheduler(struct run *run, int64_t elapsed_ms);
+/* Finds out whether some step has another user, and opens the folders to it then. */
+bool run_share(struct run *run, struct err *err) MUST_CHECK;
 void run_own(struct engine *e, struct run *run);
 void run_free(struct run *run);
 enum sched_verdict run_condition(void *arg, uint32_t step);

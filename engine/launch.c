@@ -198,6 +198,17 @@ static void put_inherited(struct env *env, const struct dag_step *step)
     }
 }
 
+/* What belongs to a user is that of the step's own. */
+static void put_user(struct env *env, const struct user *user)
+{
+    if (user != NULL) {
+        env_put(env, "HOME", user->home);
+        env_put(env, "USER", user->name);
+        env_put(env, "LOGNAME", user->name);
+        env_put(env, "SHELL", user->shell);
+    }
+}
+
 static void put_identity(struct env *env, const struct attempt *a, const char *folder)
 {
     const struct run *run = a->run;
@@ -326,8 +337,8 @@ static void make_outputs(const struct dag_step *step, struct arena *a, struct st
     }
 }
 
-static bool make_spec(struct attempt *at, const char *folder, struct arena *a,
-                      struct step_spec *spec, struct err *err)
+static bool make_spec(struct attempt *at, const char *folder, const struct user *user,
+                      struct arena *a, struct step_spec *spec, struct err *err)
 {
     struct run *run = at->run;
     const struct dag_step *step = &run->pipeline->steps[at->step];
@@ -335,6 +346,7 @@ static bool make_spec(struct attempt *at, const char *folder, struct arena *a,
     struct dag_scope scope = scope_of(&asker);
     struct env env = {.arena = a};
     put_inherited(&env, step);
+    put_user(&env, user);
     put_identity(&env, at, folder);
     if (!put_params(&env, run, step, err) || !put_inputs(&env, run, step, &scope, err) ||
         !put_own(&env, step, &scope, err) || !make_workdir(run, step, &scope, a, spec, err) ||
@@ -359,6 +371,8 @@ static bool make_spec(struct attempt *at, const char *folder, struct arena *a,
     spec->log_limit = step->log_limit;
     spec->log_fail = step->log_on_limit == DAG_LOG_FAIL;
     spec->sync_began = step->on_lost != DAG_LOST_RERUN;
+    isolate_limits(step, a, &spec->limits);
+    isolate_sandbox(step, user, run->shared, a, &spec->sandbox);
     return true;
 }
 
@@ -371,7 +385,12 @@ bool launch_prepare(struct attempt *at, enum sched_reason *ret_reason, struct er
     AUTO_FREE char *folder =
         engine_attempt_dir(run->engine->data_dir, run->id, step->name, at->number);
     struct step_spec spec = {0};
-    if (!make_spec(at, folder, &a, &spec, err)) {
+    const struct user *user = NULL;
+    *ret_reason = SCHED_ISOLATION;
+    if (step->user != NULL && !user_find(&run->users, step->user, &run->arena, &user, err)) {
+        return err_wrap(err, "user");
+    }
+    if (!make_spec(at, folder, user, &a, &spec, err)) {
         *ret_reason = SCHED_EXPR;
         return false;
     }

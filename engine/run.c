@@ -123,41 +123,58 @@ bool run_take_lock(struct run *run, struct err *err)
 /* ---- capacity and the scheduler
  * ------------------------------------------------------------------------ */
 
-static int64_t host_cores(void)
+/* Before anything runs: can this host hold what the steps ask for? */
+static bool check_host(struct run *run, const struct engine_plan_step *plan, struct err *err)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return cores > 0 ? cores : 1;
-}
-
-static int64_t host_memory(void)
-{
-    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-    return pages > 0 && size > 0 ? (int64_t)pages * size : 0;
-}
-
-static bool check_capacity(const struct dag_pipeline *p, struct err *err)
-{
-    for (uint32_t i = 0; i < p->step_count; i++) {
-        const struct dag_resources *r = &p->steps[i].resources;
-        char want[32], have[32];
-        if (r->cpu_milli > host_cores() * 1000) {
-            return err_set(err, ERR_INVALID, "step '%s' asks for %g cpus, but this host has %lld",
-                           p->steps[i].name, (double)r->cpu_milli / 1000, (long long)host_cores());
-        }
-        if (host_memory() > 0 && r->memory > host_memory()) {
-            return err_set(err, ERR_INVALID,
-                           "step '%s' asks for %s of memory, but this host has %s",
-                           p->steps[i].name, text_format_size(r->memory, want),
-                           text_format_size(host_memory(), have));
-        }
+    AUTO_ARENA struct arena a = ARENA_INIT;
+    const struct step_facts *facts;
+    struct engine_outlook outlook;
+    struct users users = {0};
+    outlook_make(run->pipeline, plan, NULL, &users, &a, &outlook);
+    if (!engine_outlook_check(&outlook, run->pipeline, err)) {
+        return false; /* plain without asking anybody */
     }
-    return true;
+    if (!outlook_asks(run->pipeline, plan)) {
+        return true;
+    }
+    if (!exec_facts(run->engine->exec, &facts, err)) {
+        return err_wrap(err, "steps ask for limits or a sandbox");
+    }
+    outlook_make(run->pipeline, plan, facts, &users, &a, &outlook);
+    return engine_outlook_check(&outlook, run->pipeline, err);
 }
 
-static int64_t counted_cpu(const struct dag_resources *r)
+/* Where steps have other users, these must come to what they read. */
+bool run_share(struct run *run, struct err *err)
 {
-    int64_t asked = r->reserve_cpu_milli >= 0 ? r->reserve_cpu_milli : r->cpu_milli;
-    return asked > 0 || r->reserve_cpu_milli == 0 ? asked : 1000;
+    const struct dag_pipeline *p = run->pipeline;
+    for (uint32_t i = 0; i < p->step_count && !run->shared; i++) {
+        const struct user *user;
+        run->shared = p->steps[i].user != NULL &&
+                      user_find(&run->users, p->steps[i].user, &run->arena, &user, NULL) &&
+                      user_is_other(user);
+    }
+    return !run->shared || isolate_share(run->engine->data_dir, run->dir, err);
+}
+
+/* How much of everything there is for this run. Cores and GPUs are asked for only where they are
+ * used; where nobody knows how many there are, they are not bounded here, and an attempt waits for
+ * its own. */
+static void capacity(struct run *run, int64_t ret[SCHED_RESOURCES])
+{
+    const struct step_facts *facts = NULL;
+    bool used = false;
+    for (uint32_t i = 0; i < run->pipeline->step_count; i++) {
+        const struct dag_resources *r = &run->pipeline->steps[i].resources;
+        used = used || r->cores.count > 0 || r->gpu.count > 0;
+    }
+    if (used && !exec_facts(run->engine->exec, &facts, NULL)) {
+        facts = NULL;
+    }
+    host_has(facts, ret);
+    if (run->engine->conf.jobs > 0) {
+        ret[SCHED_CPU] = (int64_t)run->engine->conf.jobs * 1000;
+    }
 }
 
 /* `elapsed_ms`: how much of the run's timeout an earlier engine has used up. */
@@ -171,9 +188,6 @@ void run_make_scheduler(struct run *run, int64_t elapsed_ms)
             .needs = step->needs,
             .need_count = step->need_count,
             .priority = step->priority,
-            .cpu_milli = counted_cpu(&step->resources),
-            .memory = step->resources.reserve_memory >= 0 ? step->resources.reserve_memory
-                                                          : step->resources.memory,
             .retry = step->retry,
             .continue_on_error = step->continue_on_error,
             .fail_fast = step->fail_fast,
@@ -181,20 +195,19 @@ void run_make_scheduler(struct run *run, int64_t elapsed_ms)
             .condition_asks = step->condition_asks,
             .on_lost = step->on_lost,
         };
+        host_takes(step, run->defs[i].takes);
     }
-    int64_t jobs = run->engine->conf.jobs > 0 ? run->engine->conf.jobs : host_cores();
     char seed[17] = {0};
     memcpy(seed, run->id + 16, 16); /* the random half of the id */
     struct sched_def def = {
         .steps = run->defs,
         .count = p->step_count,
-        .cpu_milli = jobs * 1000,
-        .memory = host_memory(),
         .timeout_ms = p->timeout_ms == 0                ? 0
                       : p->timeout_ms - elapsed_ms == 0 ? -1
                                                         : p->timeout_ms - elapsed_ms,
         .seed = strtoull(seed, NULL, 16),
     };
+    capacity(run, def.capacity);
     struct sched_ops ops = {.arg = run, .condition = run_condition};
     run->sched = sched_new(&def, &ops);
 }
@@ -349,14 +362,11 @@ bool run_set_trigger(struct run *run, const char *text, struct err *err)
     return dag_value_from_json(text, strlen(text), &run->arena, &run->trigger, err);
 }
 
-static bool record_new_run(struct run *run, const struct engine_request *req, struct err *err)
+static bool record_new_run(struct run *run, const struct engine_request *req,
+                           const struct engine_plan_step *plan, struct err *err)
 {
     struct engine *e = run->engine;
     AUTO_ARENA struct arena a = ARENA_INIT;
-    struct engine_plan_step *plan;
-    if (!engine_plan(e->store, req, &a, &plan, err)) {
-        return false;
-    }
     const char *commit = NULL;
     bool dirty = false;
     json_t *manifest = manifest_make(e, run, &commit, &dirty, &a);
@@ -390,9 +400,11 @@ static bool prepare_new_run(struct run *run, const struct engine_request *req, s
     run_set_file(run, file);
     run->params = req->params;
     run->created_ms = engine_wall(run->engine);
-    if (!check_capacity(run->pipeline, err) || !launch_secrets(run->engine, run, err) ||
-        !refuse_secret_params(run, err) || !file_make_dirs(run->dir, 0700, err) ||
-        !run_take_lock(run, err)) {
+    AUTO_ARENA struct arena a = ARENA_INIT;
+    struct engine_plan_step *plan;
+    if (!engine_plan(run->engine->store, req, &a, &plan, err) || !check_host(run, plan, err) ||
+        !launch_secrets(run->engine, run, err) || !refuse_secret_params(run, err) ||
+        !file_make_dirs(run->dir, 0700, err) || !run_take_lock(run, err) || !run_share(run, err)) {
         return false;
     }
     run->words = words_open(run, err);
@@ -400,7 +412,7 @@ static bool prepare_new_run(struct run *run, const struct engine_request *req, s
         return false;
     }
     run_make_scheduler(run, 0);
-    return record_new_run(run, req, err);
+    return record_new_run(run, req, plan, err);
 }
 
 bool engine_create_run(struct engine *e, const struct engine_request *req, char ret_id[ID_SIZE],
@@ -422,4 +434,20 @@ bool engine_create_run(struct engine *e, const struct engine_request *req, char 
     sched_start(run->sched, engine_boot(e));
     memcpy(ret_id, id, ID_SIZE);
     return true;
+}
+
+bool engine_check_run(struct engine *e, const char *id, struct err *err)
+{
+    AUTO_ARENA struct arena a = ARENA_INIT;
+    struct run *run = engine_find_run(e, id);
+    if (run == NULL) {
+        return err_set(err, ERR_NOT_FOUND, "run %s is not owned by this engine", id);
+    }
+    uint32_t count = run->pipeline->step_count;
+    struct engine_plan_step *plan = arena_array(&a, count + 1, sizeof(*plan));
+    for (uint32_t i = 0; i < count; i++) {
+        bool over = sched_state_ended(sched_step_state(run->sched, i));
+        plan[i] = (struct engine_plan_step){.what = over ? ENGINE_PLAN_SKIP : ENGINE_PLAN_RUN};
+    }
+    return check_host(run, plan, err);
 }

@@ -39,8 +39,9 @@ struct exec {
     int64_t next_token;
     struct buf raw;                     /* bytes of the message being handled */
     int64_t reaped_token, reaped_count; /* the last answer to a REAP */
-    int64_t probed_token;               /* the last answer to a PROBE, which is in `facts` */
-    struct step_facts facts;
+    int64_t probed_token;               /* and to a PROBE */
+    struct step_facts facts;            /* owned; where has_facts */
+    bool has_facts;
 };
 
 struct exec_attempt {
@@ -87,6 +88,9 @@ void launcher_stop(struct exec *e);
 int spawn_launcher(const char *program, bool scoped, int sock, pid_t *ret_pid);
 /* Whether a service manager could give us cgroups of our own. */
 bool spawn_can_scope(void);
+
+/* facts.c: the launcher has answered a PROBE. */
+void facts_heard(struct exec *e, const struct step_msg *msg);
 
 /* attempt.c */
 struct exec_attempt *attempt_new(struct exec *e, const char *folder, const char *run,

@@ -10,6 +10,7 @@
 #include "scheduler/internal.h"
 
 #include <assert.h>
+#include <string.h>
 
 /* How many waiting steps are looked at behind the first: bounds the work of one event. */
 #define LOOK_BEHIND 16
@@ -23,52 +24,66 @@ bool sched_queue_before(const struct heap_node *a, const struct heap_node *b)
     return x->priority != y->priority ? x->priority > y->priority : x < y;
 }
 
+static void add(int64_t *to, const int64_t *takes, int sign)
+{
+    for (size_t r = 0; r < SCHED_RESOURCES; r++)
+        to[r] += sign * takes[r];
+}
+
+/* Where something is not bounded, its capacity and every step's clamped share of it are 0. */
+static bool room(const struct sched *s, const int64_t *taken, const int64_t *more)
+{
+    for (size_t r = 0; r < SCHED_RESOURCES; r++)
+        if (taken[r] + more[r] > s->def.capacity[r])
+            return false;
+    return true;
+}
+
 void sched_admit_init(struct sched *s)
 {
-    const struct sched_def *def = &s->def;
-    assert(def->cpu_milli > 0 && def->memory >= 0);
-    s->least_cpu = def->cpu_milli;
-    for (uint32_t i = 0; i < def->count; i++) {
-        const struct sched_step *step = &def->steps[i];
+    const int64_t *capacity = s->def.capacity;
+    assert(capacity[SCHED_CPU] > 0);
+    memcpy(s->least, capacity, sizeof s->least);
+    for (uint32_t i = 0; i < s->def.count; i++) {
+        const struct sched_step *step = &s->def.steps[i];
         struct sched_node *n = &s->nodes[i];
-        assert(step->cpu_milli >= 0 && step->memory >= 0);
         n->priority = step->priority;
-        n->cpu = step->cpu_milli < def->cpu_milli ? step->cpu_milli : def->cpu_milli;
-        n->memory = step->memory < def->memory ? step->memory : def->memory;
-        if (n->cpu < s->least_cpu)
-            s->least_cpu = n->cpu;
+        for (size_t r = 0; r < SCHED_RESOURCES; r++) {
+            assert(step->takes[r] >= 0 && capacity[r] >= 0);
+            n->takes[r] = step->takes[r] < capacity[r] ? step->takes[r] : capacity[r];
+            if (n->takes[r] < s->least[r])
+                s->least[r] = n->takes[r];
+        }
     }
 }
 
 void sched_admit_take(struct sched *s, const struct sched_node *n)
 {
-    s->held_cpu += n->cpu;
-    s->held_memory += n->memory;
+    add(s->held, n->takes, 1);
 }
 
 void sched_admit_give_back(struct sched *s, struct sched_node *n)
 {
-    s->held_cpu -= n->cpu;
-    s->held_memory -= n->memory;
-    assert(s->held_cpu >= 0 && s->held_memory >= 0);
-    if (n->overtook) {
-        s->beside_cpu -= n->cpu;
-        s->beside_memory -= n->memory;
-    }
+    add(s->held, n->takes, -1);
+    if (n->overtook)
+        add(s->beside, n->takes, -1);
     n->overtook = false;
+    for (size_t r = 0; r < SCHED_RESOURCES; r++)
+        assert(s->held[r] >= 0 && s->beside[r] >= 0);
 }
 
-/* Where memory is not bounded, every step's clamped share of it is 0. */
 static bool fits(const struct sched *s, const struct sched_node *n)
 {
-    return s->held_cpu + n->cpu <= s->def.cpu_milli && s->held_memory + n->memory <= s->def.memory;
+    return room(s, s->held, n->takes);
 }
 
 static bool fits_beside(const struct sched *s, const struct sched_node *first,
                         const struct sched_node *n)
 {
-    return s->beside_cpu + first->cpu + n->cpu <= s->def.cpu_milli &&
-           s->beside_memory + first->memory + n->memory <= s->def.memory;
+    int64_t taken[SCHED_RESOURCES];
+    memcpy(taken, s->beside, sizeof taken);
+    add(taken, first->takes, 1);
+    return room(s, taken, n->takes);
 }
 
 static void start(struct sched *s, struct sched_node *n)
@@ -83,7 +98,7 @@ static void start_beside(struct sched *s, struct sched_node *first)
 {
     struct heap_node *kept[LOOK_BEHIND];
     size_t count = 0;
-    if (s->held_cpu + s->least_cpu > s->def.cpu_milli)
+    if (!room(s, s->held, s->least)) /* nobody fits */
         return;
     heap_remove(&s->ready, &first->at);
     for (struct heap_node *at; count < LOOK_BEHIND && (at = heap_pop(&s->ready));) {
@@ -94,8 +109,7 @@ static void start_beside(struct sched *s, struct sched_node *first)
         }
         start(s, n);
         n->overtook = true;
-        s->beside_cpu += n->cpu;
-        s->beside_memory += n->memory;
+        add(s->beside, n->takes, 1);
     }
     heap_push(&s->ready, &first->at);
     for (size_t i = 0; i < count; i++)

@@ -26,8 +26,8 @@ enum {
 struct sched_node {
     struct heap_node at; /* in the ready queue or among the due retries; never in both */
     int64_t priority;
-    int64_t cpu, memory; /* what it takes while it holds capacity: clamped to the capacity */
-    int64_t due_ms;      /* waiting for a retry: when it is ready again */
+    int64_t takes[SCHED_RESOURCES]; /* while it holds capacity: clamped to it */
+    int64_t due_ms;                 /* waiting for a retry: when it is ready again */
     uint32_t attempts, lost, retries;
     uint32_t open; /* edges to needs that have not ended */
     enum sched_state state;
@@ -63,9 +63,9 @@ struct sched {
 
     struct heap ready; /* by priority, then index */
     struct heap due;   /* steps that wait for a retry, by due_ms */
-    int64_t held_cpu, held_memory;
-    int64_t least_cpu;                 /* no step takes less */
-    int64_t beside_cpu, beside_memory; /* of what is held: by steps that overtook */
+    int64_t held[SCHED_RESOURCES];
+    int64_t least[SCHED_RESOURCES];  /* no step takes less */
+    int64_t beside[SCHED_RESOURCES]; /* of what is held: by steps that overtook */
 
     struct sched_action *actions;
     size_t action_head, action_count, action_cap;

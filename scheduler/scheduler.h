@@ -95,13 +95,22 @@ bool sched_state_ended(enum sched_state state); /* a column of the table */
 bool sched_state_good(enum sched_state state);  /* succeeded, reused */
 bool sched_run_state_ended(enum sched_run_state state);
 
+/* What admission counts. A new one is a row here: the rules are the same for all. */
+enum sched_resource {
+    SCHED_CPU,    /* thousandths */
+    SCHED_MEMORY, /* bytes */
+    SCHED_CORES,  /* cpus that a step has for itself */
+    SCHED_GPUS,
+    SCHED_RESOURCES
+};
+
 /* What the scheduler knows of a step. Arrays are borrowed until sched_free(). */
 struct sched_step {
     const uint32_t *needs;
     uint32_t need_count;
-    int64_t priority;          /* higher first; ties in index order */
-    int64_t cpu_milli, memory; /* what admission counts; more than the capacity is clamped to it, so
-                                  the step runs alone */
+    int64_t priority;               /* higher first; ties in index order */
+    int64_t takes[SCHED_RESOURCES]; /* what admission counts; more than the capacity is clamped to
+                                       it, so the step runs alone */
     struct dag_retry retry;
     bool continue_on_error; /* its failure neither stops those who need it nor fails the run */
     bool fail_fast;         /* its failure stops everything that has not ended */
@@ -114,7 +123,7 @@ struct sched_step {
 struct sched_def {
     const struct sched_step *steps; /* borrowed */
     uint32_t count;
-    int64_t cpu_milli, memory; /* capacity of this run; memory 0 = not bounded */
+    int64_t capacity[SCHED_RESOURCES]; /* of this run; 0 = not bounded, but for cpu */
     int64_t timeout_ms; /* of the whole run, from sched_start(); 0 = none. A recovered run is given
                            what is left; negative = it has passed already */
     uint64_t seed;      /* of the jitter: the same seed gives the same delays */

@@ -103,7 +103,7 @@ static void test_everything(void **state)
     assert_true(a->retry.factor == 2 && a->retry.jitter == 0.2);
     assert_int_equal(a->retry.exit_codes[1], 75);
     assert_int_equal(a->resources.cpu_milli, 500);
-    assert_true(a->resources.memory == (int64_t)4 << 30 && a->resources.any);
+    assert_true(a->resources.memory == (int64_t)4 << 30);
     assert_int_equal(a->resources.pids, 7);
     assert_int_equal(a->resources.reserve_cpu_milli, 1000);
     assert_int_equal(a->resources.reserve_memory, 1000);
@@ -145,6 +145,55 @@ static void test_everything(void **state)
     assert_string_equal(c->shell[1], "-u");
     assert_true(c->condition != NULL && !c->condition_asks);
     assert_int_equal(c->resources.reserve_memory, -1);
+    dag_free(p);
+}
+
+/* Limits and sandbox: key by key over the defaults, lists and shares as a whole. */
+static void test_isolation(void **state)
+{
+    (void)state;
+    struct dag_pipeline *p = parse_good(
+        "name: i\n"
+        "defaults:\n"
+        "  user: bob:staff\n"
+        "  resources: {cpu: 2, io: {read: 10MiB}, gpu: 1, cores: 2}\n"
+        "  sandbox: {private_tmp: true, hidden: [/home, /root], umask: '0077'}\n"
+        "steps:\n"
+        "  a: {run: x}\n"
+        "  b:\n"
+        "    run: x\n"
+        "    user: 1000\n"
+        "    network: none\n"
+        "    resources: {memory: 1GiB, io: 50, cores: [10, 2, 0], gpu: 0}\n"
+        "    sandbox: {hidden: [], writable: [], core: 0, open_files: 16, privileged: true,\n"
+        "              read_only: [/etc]}\n"
+        "  c: {run: x, resources: {io: {write: 1KiB, read_iops: 2, write_iops: 3}, gpu: [7]}}\n");
+    const struct dag_step *a = &p->steps[0], *b = &p->steps[1], *c = &p->steps[2];
+    assert_string_equal(a->user, "bob:staff");
+    assert_true(a->network == DAG_NETWORK_HOST && b->network == DAG_NETWORK_NONE);
+    assert_true(a->resources.io.read == 10 << 20 && a->resources.io.weight == 0);
+    assert_true(a->resources.gpu.count == 1 && a->resources.gpu.list == NULL);
+    assert_true(a->resources.cores.count == 2 && a->resources.cores.list == NULL);
+    assert_true(a->sandbox.private_tmp && a->sandbox.hidden_count == 2);
+    assert_string_equal(a->sandbox.hidden[1], "/root");
+    assert_true(a->sandbox.writable == NULL && a->sandbox.read_only_count == 0);
+    assert_int_equal(a->sandbox.umask, 077);
+    assert_true(a->sandbox.core == -1 && a->sandbox.open_files == -1);
+
+    assert_string_equal(b->user, "1000");
+    assert_true(b->resources.cpu_milli == 2000 && b->resources.memory == 1 << 30);
+    assert_true(b->resources.io.read == 10 << 20 && b->resources.io.weight == 50);
+    assert_int_equal(b->resources.cores.count, 3);
+    assert_string_equal(b->resources.cores.list, "0,2,10");
+    assert_true(b->resources.gpu.count == 0 && b->resources.gpu.list == NULL);
+    assert_true(b->sandbox.private_tmp && b->sandbox.privileged && b->sandbox.hidden_count == 0);
+    assert_true(b->sandbox.writable != NULL && b->sandbox.writable_count == 0);
+    assert_true(b->sandbox.core == 0 && b->sandbox.open_files == 16 && b->sandbox.umask == 077);
+
+    assert_true(c->resources.io.write == 1024 && c->resources.io.read == 10 << 20);
+    assert_true(c->resources.io.read_iops == 2 && c->resources.io.write_iops == 3);
+    assert_true(c->resources.gpu.count == 1);
+    assert_string_equal(c->resources.gpu.list, "7");
     dag_free(p);
 }
 
@@ -380,10 +429,11 @@ static void test_load(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_everything), cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_reach),      cmocka_unit_test(test_order),
-        cmocka_unit_test(test_many_steps), cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_said_once),  cmocka_unit_test(test_load),
+        cmocka_unit_test(test_everything), cmocka_unit_test(test_isolation),
+        cmocka_unit_test(test_defaults),   cmocka_unit_test(test_reach),
+        cmocka_unit_test(test_order),      cmocka_unit_test(test_many_steps),
+        cmocka_unit_test(test_hostile),    cmocka_unit_test(test_said_once),
+        cmocka_unit_test(test_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

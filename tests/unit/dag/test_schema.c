@@ -115,14 +115,15 @@ static json_t *make_cases(void)
         const char *name;
         bool valid;
     } files[] = {
-        {"design-example", true}, {"good", true},          {"not-yet", true},
-        {"not-yet-daemon", true}, {"best-effort", true},   {"cron-good", true},
-        {"keys-unknown", false},  {"keys-missing", false}, {"words", false},
-        {"action-none", false},   {"action-two", false},   {"durations", false},
-        {"sizes", false},         {"types", false},        {"names", false},
-        {"ranges", false},        {"steps-empty", false},  {"steps-list", false},
-        {"uses-unknown", false},  {"concurrency", false},  {"monitors", false},
-        {"outputs", false},       {"notify", false},       {"triggers", false},
+        {"design-example", true}, {"good", true},           {"not-yet", true},
+        {"not-yet-daemon", true}, {"best-effort", true},    {"cron-good", true},
+        {"keys-unknown", false},  {"keys-missing", false},  {"words", false},
+        {"action-none", false},   {"action-two", false},    {"durations", false},
+        {"sizes", false},         {"types", false},         {"names", false},
+        {"ranges", false},        {"steps-empty", false},   {"steps-list", false},
+        {"uses-unknown", false},  {"concurrency", false},   {"monitors", false},
+        {"isolation", true},      {"isolation-bad", false}, {"isolation-words", false},
+        {"outputs", false},       {"notify", false},        {"triggers", false},
     };
     json_t *cases = json_array();
     for (size_t i = 0; i < COUNT_OF(files); i++) {

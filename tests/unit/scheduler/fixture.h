@@ -48,10 +48,11 @@ static inline enum sched_verdict fix_condition(void *arg, uint32_t step)
 static inline void fix_init(struct fix *f, uint32_t count)
 {
     memset(f, 0, sizeof *f);
-    f->def = (struct sched_def){.steps = f->steps, .count = count, .cpu_milli = 4000, .seed = 1};
+    f->def = (struct sched_def){
+        .steps = f->steps, .count = count, .capacity = {[SCHED_CPU] = 4000}, .seed = 1};
     for (uint32_t i = 0; i < count; i++) {
         f->steps[i].needs = f->needs[i];
-        f->steps[i].cpu_milli = 1000;
+        f->steps[i].takes[SCHED_CPU] = 1000;
     }
 }
 

@@ -139,19 +139,11 @@ static void check_drain(struct sim *m)
 
 /* ---- after every event ------------------------------------------------------------------- */
 
-struct share {
-    int64_t cpu, memory;
-};
-
-static struct share check_share(const struct sim *m, uint32_t i)
+/* Where something is not bounded (capacity 0), nobody's share of it counts. */
+static int64_t check_share(const struct sim *m, uint32_t i, size_t r)
 {
-    const struct sched_step *step = &m->t->steps[i];
-    struct share share = {step->cpu_milli, step->memory};
-    if (share.cpu > m->t->cpu_milli)
-        share.cpu = m->t->cpu_milli;
-    if (share.memory > m->t->memory)
-        share.memory = m->t->memory; /* 0 where it is not bounded */
-    return share;
+    int64_t takes = m->t->steps[i].takes[r];
+    return takes < m->t->capacity[r] ? takes : m->t->capacity[r];
 }
 
 static bool check_holds(const struct sim *m, uint32_t i)
@@ -166,9 +158,15 @@ static bool check_before(const struct sim *m, uint32_t a, uint32_t b)
     return pa != pb ? pa > pb : a < b;
 }
 
-static bool check_too_much(const struct sim *m, struct share held, struct share more)
+/* The resource that there is too little of for step `more` (SIM_STEPS = nobody) beside `held`;
+ * SCHED_RESOURCES = none. */
+static size_t check_lacks(const struct sim *m, const int64_t *held, uint32_t more)
 {
-    return held.cpu + more.cpu > m->t->cpu_milli || held.memory + more.memory > m->t->memory;
+    size_t r = 0;
+    while (r < SCHED_RESOURCES &&
+           held[r] + (more < SIM_STEPS ? check_share(m, more, r) : 0) <= m->t->capacity[r])
+        r++;
+    return r;
 }
 
 /* What started past the step at the front since it came there fits beside it, all together. */
@@ -183,32 +181,31 @@ static void check_front(struct sim *m, uint32_t front)
         if (m->carry[k].kind == SCHED_ACT_LAUNCH && m->carry[k].step != m->again &&
             check_before(m, front, m->carry[k].step))
             m->overtook[m->carry[k].step] = true;
-    struct share beside = {0, 0};
+    int64_t beside[SCHED_RESOURCES] = {0};
     for (uint32_t i = 0; i < m->t->count; i++) {
         m->overtook[i] = m->overtook[i] && check_holds(m, i);
-        beside.cpu += m->overtook[i] ? check_share(m, i).cpu : 0;
-        beside.memory += m->overtook[i] ? check_share(m, i).memory : 0;
+        for (size_t r = 0; m->overtook[i] && r < SCHED_RESOURCES; r++)
+            beside[r] += check_share(m, i, r);
     }
-    sim_require(!check_too_much(m, beside, check_share(m, front)),
+    sim_require(check_lacks(m, beside, front) == SCHED_RESOURCES,
                 "step %u is overtaken by more than fits beside it", front);
 }
 
 /* Capacity is never exceeded, and the first in the queue starts as soon as it fits. */
 static void check_capacity(struct sim *m)
 {
-    struct share held = {0, 0};
+    int64_t held[SCHED_RESOURCES] = {0};
     uint32_t front = SIM_STEPS;
     for (uint32_t i = 0; i < m->t->count; i++) {
-        if (check_holds(m, i)) {
-            held.cpu += check_share(m, i).cpu;
-            held.memory += check_share(m, i).memory;
-        }
+        for (size_t r = 0; check_holds(m, i) && r < SCHED_RESOURCES; r++)
+            held[r] += check_share(m, i, r);
         if (sched_step_state(m->s, i) == SCHED_READY &&
             (front == SIM_STEPS || check_before(m, i, front)))
             front = i;
     }
-    sim_require(!check_too_much(m, held, (struct share){0, 0}), "capacity exceeded");
-    sim_require(front == SIM_STEPS || check_too_much(m, held, check_share(m, front)),
+    size_t lacks = check_lacks(m, held, SIM_STEPS);
+    sim_require(lacks == SCHED_RESOURCES, "capacity exceeded: resource %zu", lacks);
+    sim_require(front == SIM_STEPS || check_lacks(m, held, front) < SCHED_RESOURCES,
                 "step %u is ready, first in the queue and fits, but does not start", front);
     check_front(m, front);
 }

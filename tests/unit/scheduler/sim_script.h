@@ -35,7 +35,8 @@ struct sim_script {
     enum sim_condition condition[SIM_STEPS];
     enum sched_state given[SIM_STEPS]; /* pending, or reused or skipped before the run starts */
     bool reach[SIM_STEPS][SIM_STEPS];  /* [i][j]: j is a transitive need of i */
-    int64_t cpu_milli, memory, timeout_ms;
+    int64_t capacity[SCHED_RESOURCES];
+    int64_t timeout_ms;
     int64_t cancel_at, kill_at; /* SIM_NEVER = not at all */
     uint64_t bad_percent, lost_percent;
 };
@@ -156,8 +157,10 @@ static void sim_make_step(struct sim_script *t, struct sim_random *r, uint32_t i
     static const int codes[] = {1, 3};
     struct sched_step *step = &t->steps[i];
     step->priority = (int64_t)sim_below(r, 3) - 1;
-    step->cpu_milli = (int64_t)sim_below(r, 5) * 500;
-    step->memory = sim_percent(r, 50) ? (int64_t)sim_below(r, 12) * 100 : 0;
+    step->takes[SCHED_CPU] = (int64_t)sim_below(r, 5) * 500;
+    step->takes[SCHED_MEMORY] = sim_percent(r, 50) ? (int64_t)sim_below(r, 12) * 100 : 0;
+    step->takes[SCHED_CORES] = sim_percent(r, 20) ? (int64_t)sim_below(r, 4) : 0;
+    step->takes[SCHED_GPUS] = sim_percent(r, 30) ? (int64_t)sim_below(r, 3) : 0;
     step->continue_on_error = sim_percent(r, special_percent);
     step->fail_fast = fail_fast && sim_percent(r, 30);
     step->on_lost = (enum dag_on_lost)sim_below(r, 3);
@@ -184,8 +187,10 @@ static void sim_make_script(struct sim_script *t, uint64_t seed)
     memset(t, 0, sizeof *t);
     t->seed = seed;
     t->count = 1 + (uint32_t)sim_below(&r, sim_percent(&r, 40) ? SIM_STEPS : 20);
-    t->cpu_milli = 500 + (int64_t)sim_below(&r, 8) * 500;
-    t->memory = sim_percent(&r, 50) ? 300 + (int64_t)sim_below(&r, 10) * 100 : 0;
+    t->capacity[SCHED_CPU] = 500 + (int64_t)sim_below(&r, 8) * 500;
+    t->capacity[SCHED_MEMORY] = sim_percent(&r, 50) ? 300 + (int64_t)sim_below(&r, 10) * 100 : 0;
+    t->capacity[SCHED_CORES] = (int64_t)sim_below(&r, 4);
+    t->capacity[SCHED_GPUS] = (int64_t)sim_below(&r, 3);
     t->bad_percent = sim_below(&r, 4) * 12;
     t->lost_percent = sim_percent(&r, 40) ? sim_below(&r, 30) : 0;
     t->timeout_ms = sim_percent(&r, 15) ? 1 + (int64_t)sim_below(&r, 400) : 0;

@@ -14,7 +14,7 @@ static void test_attempts_in_flight(void **unused)
     (void)unused;
     struct fix f;
     fix_init(&f, 4);
-    f.def.cpu_milli = 3000;
+    f.def.capacity[SCHED_CPU] = 3000;
     f.steps[0].retry.limit = 1;
     fix_new(&f);
     restore(&f, 0, SCHED_STARTING, SCHED_NO_REASON, 1);
@@ -174,7 +174,7 @@ static void test_smaller_capacity(void **unused)
     (void)unused;
     struct fix f;
     fix_init(&f, 4);
-    f.def.cpu_milli = 1000;
+    f.def.capacity[SCHED_CPU] = 1000;
     fix_new(&f);
     for (uint32_t i = 0; i < 3; i++)
         restore(&f, i, SCHED_RUNNING, SCHED_NO_REASON, 1);

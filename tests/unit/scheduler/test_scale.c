@@ -25,9 +25,10 @@ static void big_init(struct big *b, uint32_t count, size_t edges)
     b->steps = calloc(count, sizeof *b->steps);
     b->needs = calloc(edges + 1, sizeof *b->needs);
     assert_true(b->steps && b->needs);
-    b->def = (struct sched_def){.steps = b->steps, .count = count, .cpu_milli = 2000};
+    b->def =
+        (struct sched_def){.steps = b->steps, .count = count, .capacity = {[SCHED_CPU] = 2000}};
     for (uint32_t i = 0; i < count; i++)
-        b->steps[i].cpu_milli = 1000;
+        b->steps[i].takes[SCHED_CPU] = 1000;
 }
 
 static void big_done(struct big *b)
@@ -92,7 +93,7 @@ static void test_fan(void **unused)
         b.steps[i].need_count = 1;
         b.needs[i] = i;
         b.steps[i].priority = i % 7;
-        b.steps[i].cpu_milli = i % 5 * 700;
+        b.steps[i].takes[SCHED_CPU] = i % 5 * 700;
     }
     b.steps[MANY + 1].needs = &b.needs[1];
     b.steps[MANY + 1].need_count = MANY;

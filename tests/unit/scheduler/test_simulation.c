@@ -223,7 +223,8 @@ static void recover(struct sim *m)
 /* The life of one engine. False: crashed. */
 static bool engine(struct sim *m)
 {
-    struct sched_def def = {m->t->steps, m->t->count, m->t->cpu_milli, m->t->memory, 0, m->t->seed};
+    struct sched_def def = {.steps = m->t->steps, .count = m->t->count, .seed = m->t->seed};
+    memcpy(def.capacity, m->t->capacity, sizeof def.capacity);
     if (m->t->timeout_ms)
         def.timeout_ms = m->t->timeout_ms > m->now ? m->t->timeout_ms - m->now : -1;
     m->s = sched_new(&def, &(struct sched_ops){.arg = m, .condition = check_condition});

@@ -8,7 +8,7 @@ static void test_cancel(void **unused)
     (void)unused;
     struct fix f;
     fix_init(&f, 6);
-    f.def.cpu_milli = 2000;
+    f.def.capacity[SCHED_CPU] = 2000;
     f.steps[2].retry = (struct dag_retry){.limit = 5, .delay_ms = 100, .factor = 1};
     f.steps[2].priority = 1;
     fix_need(&f, 4, 0);
@@ -82,7 +82,7 @@ static void test_timeout(void **unused)
     struct fix f;
     fix_init(&f, 3);
     f.def.timeout_ms = 100;
-    f.def.cpu_milli = 2000;
+    f.def.capacity[SCHED_CPU] = 2000;
     fix_start(&f);
     fix_drop(&f);
     assert_int_equal(sched_next_due(f.s), 100);
@@ -113,7 +113,7 @@ static void test_fail_fast(void **unused)
     (void)unused;
     struct fix f;
     fix_init(&f, 4);
-    f.def.cpu_milli = 2000;
+    f.def.capacity[SCHED_CPU] = 2000;
     f.steps[1].fail_fast = true;
     f.steps[1].retry.limit = 1;
     fix_need(&f, 3, 0);

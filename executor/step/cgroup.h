@@ -32,7 +32,8 @@ struct cg_place;
 struct cg *cg_open(void);
 /* Removes what is empty, closes. Places that are taken stay. */
 void cg_close(struct cg *cg);
-/* Adds: cpu, memory, pids, io.weight, io.read, io.write, cores (amount: of the host), tree. */
+/* Adds: cpu, memory, pids, io.weight, io.read, io.write, cores (amount: of the host), tree (its
+ * `why` says how a tree is killed where it holds). */
 void cg_facts(const struct cg *cg, struct step_facts *ret);
 /* "v1", "hybrid", "v2" or "none"; borrowed for ever. */
 const char *cg_mode(const struct cg *cg);
@@ -54,14 +55,14 @@ size_t cg_entries(const struct cg_place *place, int ret[CG_ENTRIES]);
  * its processes. Borrowed. */
 const char *cg_path(const struct cg_place *place);
 /* What the place has taken; members that its hierarchies do not measure stay as they are. */
-void cg_usage(const struct cg_place *place, struct step_usage *ret);
+void cg_usage(struct cg_place *place, struct step_usage *ret);
 /* How many processes in it the memory limit has killed since cg_make(). */
 int64_t cg_oom_kills(const struct cg_place *place);
 /* How often its pids limit has refused a process since cg_make(). */
 int64_t cg_pids_refused(const struct cg_place *place);
 /* Stops forking in it and kills everything in it. Returns how many were alive; to be called until
  * that is 0. */
-size_t cg_kill(const struct cg_place *place);
+size_t cg_kill(struct cg_place *place);
 /* Says that nothing of it is needed any more: removes its folders where its launcher is gone, else
  * leaves them to cg_give(). */
 void cg_leave(struct cg *cg, struct cg_place *place, bool launcher_lives);

@@ -40,6 +40,9 @@ static bool ask(struct exec *e, struct err *err)
     while (e->probed_token != msg.token) {
         int64_t left = until - clock_boot_ms(clock_system());
         if (left <= 0 || !launcher_wait(e, (int)left)) {
+            if (e->sock < 0) {
+                return launcher_refuse(e, err);
+            }
             return err_set(err, ERR_UNAVAILABLE,
                            "%s does not say what this host can hold: is it the program of this "
                            "version?",
@@ -50,10 +53,10 @@ static bool ask(struct exec *e, struct err *err)
            err_set(err, ERR_CORRUPT, "what %s says of this host is damaged", launcher_name(e));
 }
 
-/* What cgroups that are ours to divide would give. */
+/* What cgroups that are ours to divide would give on nearly all hosts. */
 static bool lacks_cgroups(const struct step_facts *facts)
 {
-    static const char *const names[] = {"cpu", "memory", "pids", "io.weight", "io.read"};
+    static const char *const names[] = {"cpu", "memory", "pids"};
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         const struct step_fact *fact = step_facts_find(facts, names[i]);
         if (fact != NULL && !fact->holds) {

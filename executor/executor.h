@@ -50,10 +50,6 @@ char *exec_find_program(struct err *err) MUST_CHECK;
 struct exec *exec_open(const struct exec_conf *conf, struct err *err) MUST_CHECK;
 void exec_close(struct exec *e);
 
-/* What this host can hold, as the launcher says: borrowed until exec_close(). Blocks for some ms
- * the first time, at most 2 s (ERR_UNAVAILABLE). */
-bool exec_facts(struct exec *e, const struct step_facts **ret, struct err *err) MUST_CHECK;
-
 /* A driver of steps, by the word of `executor:`. */
 struct exec_driver {
     int version; /* 2 */

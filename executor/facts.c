@@ -5,6 +5,7 @@
 #include "executor/internal.h"
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -12,9 +13,25 @@
 
 #define ANSWER_MS 10000
 
+void facts_heard(struct exec *e, const struct step_msg *msg)
+{
+    struct step_facts facts;
+    e->probed_token = msg->token;
+    if (step_facts_decode(msg->spec, msg->spec_len, &facts, NULL)) {
+        step_facts_done(&e->facts);
+        e->facts = facts;
+        e->has_facts = true;
+    }
+}
+
+static const char *launcher_name(const struct exec *e)
+{
+    return e->socket != NULL ? e->socket : e->program;
+}
+
 static bool ask(struct exec *e, struct err *err)
 {
-    AUTO_BUF struct buf bytes = BUF_INIT(1000);
+    AUTO_BUF struct buf bytes = BUF_INIT(LIMIT_MESSAGE);
     struct step_msg msg = {.kind = MSG_PROBE, .token = e->next_token++};
     if (!step_msg_encode(&msg, &bytes, err) || !launcher_send(e, &bytes, NULL, 0, err)) {
         return false;
@@ -23,17 +40,23 @@ static bool ask(struct exec *e, struct err *err)
     while (e->probed_token != msg.token) {
         int64_t left = until - clock_boot_ms(clock_system());
         if (left <= 0 || !launcher_wait(e, (int)left)) {
+            if (e->sock < 0) {
+                return launcher_refuse(e, err);
+            }
             return err_set(err, ERR_UNAVAILABLE,
-                           "the launcher did not say what this host can hold");
+                           "%s does not say what this host can hold: is it the program of this "
+                           "version?",
+                           launcher_name(e));
         }
     }
-    return true;
+    return e->has_facts ||
+           err_set(err, ERR_CORRUPT, "what %s says of this host is damaged", launcher_name(e));
 }
 
-/* What cgroups that are ours to divide would give. */
+/* What cgroups that are ours to divide would give on nearly all hosts. */
 static bool lacks_cgroups(const struct step_facts *facts)
 {
-    static const char *const names[] = {"cpu", "memory", "pids", "io.weight", "io.read"};
+    static const char *const names[] = {"cpu", "memory", "pids"};
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         const struct step_fact *fact = step_facts_find(facts, names[i]);
         if (fact != NULL && !fact->holds) {
@@ -67,6 +90,7 @@ static void try_scope(struct exec *e)
     struct err err = ERR_INIT;
     struct step_facts plain = e->facts;
     e->facts = (struct step_facts){0};
+    e->has_facts = false;
     restart(e, true);
     if (ask(e, &err) && count_holding(&e->facts) > count_holding(&plain)) {
         step_facts_done(&plain);
@@ -76,12 +100,13 @@ static void try_scope(struct exec *e)
              err.code != ERR_NONE ? err.msg : "it has no more cgroups there");
     step_facts_done(&e->facts);
     e->facts = plain;
+    e->has_facts = true;
     restart(e, false);
 }
 
 bool exec_facts(struct exec *e, const struct step_facts **ret, struct err *err)
 {
-    if (e->facts.count == 0) {
+    if (!e->has_facts) {
         if (!ask(e, err)) {
             return false;
         }

@@ -7,7 +7,6 @@
  *   attempt.c   one attempt: start, events, stop, finish
  *   recover.c   attempts of an engine that died
  *   drivers.c   the table of drivers; where orch-step is
- *   facts.c     what this host can hold
  *   outputs.c metrics.c logfile.c   readers of what an attempt left
  */
 #ifndef EXECUTOR_INTERNAL_H
@@ -40,8 +39,9 @@ struct exec {
     int64_t next_token;
     struct buf raw;                     /* bytes of the message being handled */
     int64_t reaped_token, reaped_count; /* the last answer to a REAP */
-    int64_t probed_token;               /* the last answer to a PROBE, which is in `facts` */
-    struct step_facts facts;
+    int64_t probed_token;               /* and to a PROBE */
+    struct step_facts facts;            /* owned; where has_facts */
+    bool has_facts;
 };
 
 struct exec_attempt {

@@ -246,13 +246,8 @@ static void handle(struct exec *e, const struct step_msg *msg)
         if (a != NULL) {
             attempt_reaped(a);
         }
-    } else if (msg->kind == MSG_PROBED && msg->spec != NULL) {
-        struct step_facts facts = {0};
-        if (step_facts_decode(msg->spec, msg->spec_len, &facts, NULL)) {
-            step_facts_done(&e->facts);
-            e->facts = facts;
-            e->probed_token = msg->token;
-        }
+    } else if (msg->kind == MSG_PROBED) {
+        facts_heard(e, msg);
     }
 }
 

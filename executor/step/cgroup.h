@@ -67,6 +67,14 @@ size_t cg_kill(struct cg_place *place);
  * leaves them to cg_give(). */
 void cg_leave(struct cg *cg, struct cg_place *place, bool launcher_lives);
 
+/* For a launcher that goes on as another program, by exec: what that needs to know of the cgroups,
+ * and the name of each place that is taken. cg_save() empties the pool. cg_restore() is never NULL;
+ * cg_adopt() is, where nothing is left of the place. */
+void cg_save(struct cg *cg, struct buf *ret);
+struct cg *cg_restore(const void *data, size_t len);
+const char *cg_place_name(const struct cg_place *place); /* borrowed */
+struct cg_place *cg_adopt(struct cg *cg, const char *name);
+
 /* Kills everything in the cgroup of a record, wherever its launcher was: only in a file system of
  * cgroups, and only in a folder of ours (orchd.N.N/N). Returns how many were alive, 0 where there
  * is no such folder; removes it where it is empty. */

@@ -50,14 +50,14 @@ static struct cg_place *find_pooled(const struct cg *cg, unsigned joined,
     return found;
 }
 
-static struct cg_place *new_place(struct cg *cg, unsigned joined)
+struct cg_place *cg_place_new(struct cg *cg, unsigned joined, const char *name)
 {
     struct cg_place *place = mem_alloc(sizeof(*place));
     int tree = cg->kill_tree >= 0 ? cg->kill_tree : __builtin_ctz(joined);
     place->cg = cg;
     place->joined = joined;
     place->fresh = true;
-    (void)snprintf(place->name, sizeof(place->name), "%lld", (long long)++cg->next_number);
+    (void)snprintf(place->name, sizeof(place->name), "%s", name);
     place->path = mem_printf("%s/%s", cg->trees[tree].path, place->name);
     for (size_t i = 0; i < CG_ENTRIES; i++) {
         place->entries[i] = -1;
@@ -91,7 +91,9 @@ struct cg_place *cg_take(struct cg *cg, const struct step_limits *limits)
         DL_DELETE(cg->pooled, place);
         cg->pooled_count--;
     } else {
-        place = new_place(cg, joined);
+        char name[sizeof(place->name)];
+        (void)snprintf(name, sizeof(name), "%lld", (long long)++cg->next_number);
+        place = cg_place_new(cg, joined, name);
     }
     place->wants = wants;
     DL_APPEND(cg->taken, place);
@@ -106,7 +108,7 @@ static bool is_poolable(const struct cg *cg, const struct cg_place *place)
 {
     char text[CG_TEXT];
     int memory = cg->tree_of[CTL_MEMORY];
-    if (cg->pooled_count >= POOL_MAX || !cg_limits_poolable(&place->wants)) {
+    if (cg->pooled_count >= POOL_MAX || place->adopted || !cg_limits_poolable(&place->wants)) {
         return false;
     }
     for (size_t i = 0; i < cg->tree_count; i++) {

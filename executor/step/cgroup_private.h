@@ -9,6 +9,7 @@
  *   cgroup_usage.c   figures and their files, in one table
  *   cgroup_place.c   the life of a place
  *   cgroup_kill.c    emptying, removing, what dead launchers left
+ *   cgroup_resume.c  a launcher that goes on as another program
  *   cgroup_file.c    reading and writing the files
  */
 #ifndef EXECUTOR_STEP_CGROUP_PRIVATE_H
@@ -97,6 +98,7 @@ struct cg_place {
     struct step_limits had;   /* what its files say; no texts */
     struct step_limits wants; /* what the step that has it now was given; no texts */
     bool fresh;               /* its folders have never been made */
+    bool adopted;             /* of the program that was here before: not for the pool */
     /* in the supervisor */
     int entries[CG_ENTRIES]; /* by tree; -1 = none */
     bool made;               /* in all joined trees */
@@ -153,6 +155,7 @@ void cg_limits_pids_restore(const struct cg_place *place);
 void cg_usage_reset(struct cg_place *place, unsigned fresh);
 
 /* ---- cgroup_place.c */
+struct cg_place *cg_place_new(struct cg *cg, unsigned joined, const char *name);
 void cg_place_free(struct cg_place *place, bool remove); /* `remove`: its folders too */
 
 /* ---- cgroup_kill.c */

@@ -145,7 +145,7 @@ size_t confine_kill(const struct confine *c)
 /* ---- after it
  * ------------------------------------------------------------------------------------- */
 
-bool confine_end(struct confine *c, bool launcher_lives, struct err *err)
+void confine_end(struct confine *c, bool launcher_lives)
 {
     if (c->place != NULL) {
         cg_leave(c->cg, c->place, launcher_lives);
@@ -159,5 +159,11 @@ bool confine_end(struct confine *c, bool launcher_lives, struct err *err)
         free(c->env[i]);
     }
     c->where.extra_env_count = 0;
-    return !c->shared || sandbox_unshare(c->spec, c->folder, err);
+}
+
+bool confine_take_back(struct confine *c, const struct digest_ask *ask, struct err *err)
+{
+    bool shared = c->shared;
+    c->shared = false;
+    return !shared || sandbox_unshare(c->spec, c->folder, ask, err);
 }

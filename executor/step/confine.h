@@ -53,7 +53,10 @@ int64_t confine_oom_kills(const struct confine *c);
 int64_t confine_pids_refused(const struct confine *c);
 /* Returns how many were alive. */
 size_t confine_kill(const struct confine *c);
-/* After the tree is dead, before results are stored. */
-bool confine_end(struct confine *c, bool launcher_lives, struct err *err) MUST_CHECK;
+/* When the tree is dead. */
+void confine_end(struct confine *c, bool launcher_lives);
+/* Then, before anything is stored: what the step's user left is ours again; as sandbox_unshare().
+ */
+bool confine_take_back(struct confine *c, const struct digest_ask *ask, struct err *err) MUST_CHECK;
 
 #endif

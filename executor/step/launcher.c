@@ -54,6 +54,8 @@ static bool on_signal(struct launcher *l)
     }
     if (info.ssi_signo == SIGCHLD) {
         child_reap(l);
+    } else if (info.ssi_signo == SIGHUP && l->listener >= 0) {
+        resume_exec(l);
     }
     return info.ssi_signo != SIGTERM;
 }
@@ -214,6 +216,9 @@ static bool begin_listening(struct launcher *l, const struct launcher_conf *conf
     if (!policy_read(conf->allow, conf->allow_count, &l->policy, err)) {
         return false;
     }
+    if (conf->resume >= 0) {
+        return resume_read(l, conf->resume, err);
+    }
     int keep = -1;
     return detach(&keep, err) && peer_listen(l, conf->socket, err);
 }
@@ -244,6 +249,7 @@ bool launcher_serve(const struct launcher_conf *conf, struct err *err)
         return false;
     }
     notify("READY=1");
+    child_reap(&l); /* who ended while this program took the place of another */
     while (turn(&l)) {
     }
     if (child_has_leftovers(&l)) {

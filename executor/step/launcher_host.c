@@ -29,6 +29,11 @@ void host_need_limits(struct host *host)
     }
 }
 
+void host_restore(struct host *host, const void *cgroups, size_t len)
+{
+    take_cgroups(host, cg_restore(cgroups, len));
+}
+
 void host_close(struct host *host)
 {
     if (host->cg != NULL) {

@@ -7,6 +7,7 @@
  *   launcher_child.c   children that end, and what they leave: places, orphans, REAP
  *   launcher_host.c    what the host holds: cgroups, sandbox, facts
  *   launcher_policy.c  what an engine that is not root may have done by a launcher that is
+ *   launcher_resume.c  going on as a newer program
  */
 #ifndef EXECUTOR_STEP_LAUNCHER_INTERNAL_H
 #define EXECUTOR_STEP_LAUNCHER_INTERNAL_H
@@ -114,7 +115,8 @@ void child_forget_reaps(struct launcher *l, int64_t peer); /* it will not hear t
 
 /* launcher_host.c */
 void host_need_sandbox(struct host *host);
-void host_need_limits(struct host *host); /* cgroups and pools */
+void host_need_limits(struct host *host);                              /* cgroups and pools */
+void host_restore(struct host *host, const void *cgroups, size_t len); /* of cg_save() */
 void host_close(struct host *host);
 
 /* launcher_policy.c */
@@ -131,6 +133,11 @@ bool policy_spec(const struct peer *p, int folder, int record, const void *spec,
 void policy_facts(const struct peer *p, const struct step_facts *facts, struct step_facts *ret);
 /* This process becomes the peer for good. */
 bool policy_become(const struct peer *p) MUST_CHECK;
+
+/* launcher_resume.c */
+/* Goes on as the program at l->program; returns where that could not be done, and says why. */
+void resume_exec(struct launcher *l);
+bool resume_read(struct launcher *l, int fd, struct err *err) MUST_CHECK;
 
 /* launcher.c: a line on standard error, which is the journal of a service. */
 void launcher_say(const char *fmt, ...) PRINTF_LIKE(1, 2);

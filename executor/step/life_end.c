@@ -98,7 +98,9 @@ static void store(struct supervisor *s)
         int64_t most = s->spec.timeout_ms > STORE_MS ? s->spec.timeout_ms : STORE_MS;
         s->store_until_ms = boot_now() + most;
     }
-    if (!store_results(s->folder, &s->spec, ok, &ask, &s->log, &s->end, &err) && ok) {
+    bool stored = confine_take_back(&s->confine, &ask, &err) &&
+                  store_results(s->folder, &s->spec, ok, &ask, &s->log, &s->end, &err);
+    if (!stored && ok) {
         explain_unstored(s, &err);
     }
 }
@@ -125,14 +127,11 @@ static void conclude(struct supervisor *s)
 /* The place is read a last time and given back; nothing of the step's lives any more. */
 static void let_go(struct supervisor *s)
 {
-    struct err err = ERR_INIT;
     confine_measure(&s->confine, &s->end.usage);
     s->oom_kills = confine_oom_kills(&s->confine);
     s->pids_refused = confine_pids_refused(&s->confine);
     samples_done(&s->samples);
-    if (!confine_end(&s->confine, getppid() == s->launcher, &err)) {
-        capture_say(&s->log, wall_now(), "%s", err.msg);
-    }
+    confine_end(&s->confine, getppid() == s->launcher);
 }
 
 /* Whether the engine has committed the end. */
@@ -173,8 +172,10 @@ _Noreturn void life_end(struct supervisor *s)
 _Noreturn void life_finish(struct supervisor *s)
 {
     struct step_msg msg = {.kind = MSG_END};
-    if (s->pid == 0) {
+    struct err err = ERR_INIT;
+    if (s->pid == 0) { /* no command ran: nothing can have been left in its folders */
         let_go(s);
+        (void)!confine_take_back(&s->confine, NULL, &err);
         capture_end(&s->log, wall_now());
     }
     if (s->channel < 0 && s->control >= 0) {

@@ -17,7 +17,7 @@ static const char usage[] =
     "  orch-step serve --fd N          serve an engine on the connected SOCK_SEQPACKET socket N\n"
     "  orch-step serve --socket PATH [--allow USER|UID|%GROUP]...\n"
     "                                  serve the engines of root, of this user, and of those\n"
-    "                                  allowed\n"
+    "                                  allowed; HUP: go on as the program that is there now\n"
     "  orch-step probe                 what this host holds: name, yes or no, amount, why not,\n"
     "                                  what would help\n"
     "  orch-step --version\n";
@@ -47,6 +47,9 @@ static bool take_option(struct launcher_conf *conf, const char **allow, const ch
     if (strcmp(name, "--fd") == 0) {
         return take_fd(value, &conf->engine);
     }
+    if (strcmp(name, "--resume") == 0) {
+        return take_fd(value, &conf->resume);
+    }
     if (strcmp(name, "--socket") == 0) {
         conf->socket = value;
         return value[0] == '/';
@@ -62,7 +65,7 @@ static int serve(int argc, char **argv)
 {
     struct err err = ERR_INIT;
     AUTO_FREE const char **allow = mem_array((size_t)argc, sizeof(*allow));
-    struct launcher_conf conf = {.program = argv[0], .engine = -1, .allow = allow};
+    struct launcher_conf conf = {.program = argv[0], .engine = -1, .allow = allow, .resume = -1};
     for (int i = 2; i < argc; i += 2) {
         if (i + 1 == argc || !take_option(&conf, allow, argv[i], argv[i + 1])) {
             return complain("serve takes --fd with the number of an open socket, at least 3, or "
@@ -70,7 +73,7 @@ static int serve(int argc, char **argv)
         }
     }
     bool born = conf.engine >= 0;
-    if (born == (conf.socket != NULL) || (born && (conf.allow_count > 0))) {
+    if (born == (conf.socket != NULL) || (born && (conf.allow_count > 0 || conf.resume >= 0))) {
         return complain("serve takes either --fd or --socket");
     }
     if (launcher_serve(&conf, &err)) {
@@ -101,6 +104,10 @@ int main(int argc, char **argv)
     if (is_called(argc, argv, 2, "probe")) {
         launcher_probe();
         return 0;
+    }
+    if (is_called(argc, argv, 3,
+                  "--can-resume")) { /* asked by the program that is to be replaced */
+        return launcher_can_resume(argv[2]) ? 0 : 1;
     }
     if (argc > 2 && strcmp(argv[1], "serve") == 0) {
         return serve(argc, argv);

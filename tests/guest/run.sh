@@ -71,6 +71,7 @@ script=$(realpath "$script")
 
 [ "$(uname -m)" = x86_64 ] || none "user-mode-linux exists for x86_64 only, this is $(uname -m)"
 PATH=$PATH:/usr/sbin:/sbin # an unprivileged user's may lack mke2fs
+[ -e /proc/self/fd ] || none "/proc is not mounted"
 command -v linux.uml >/dev/null || none "Debian's package user-mode-linux is not installed"
 command -v mke2fs >/dev/null || none "Debian's package e2fsprogs is not installed"
 

@@ -162,7 +162,7 @@ static void replay_ends(struct adoption *ad)
         } else if (ad->found[i] == EXEC_NEVER_STARTED) {
             uint32_t number = a->number;
             run->steps[i].attempt = NULL;
-            free(a);
+            attempt_drop(a);
             sched_never_started(run->sched, i, number, engine_boot(run->engine));
         } else {
             finish_attempt(a, &ad->ends[i]);

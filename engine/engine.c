@@ -57,8 +57,7 @@ static void turn_free(struct turn *t)
 {
     for (struct attempt *a = t->finished, *next; a != NULL; a = next) {
         next = a->next;
-        free(a->refusal);
-        free(a);
+        attempt_drop(a);
     }
     store_batch_free(t->batch);
     free(t->effects);
@@ -280,8 +279,8 @@ static void acknowledge(struct turn *t)
         if (a->exec != NULL) {
             exec_finish(a->exec);
         }
-        free(a->refusal);
-        free(a);
+        leak_remove(a);
+        attempt_drop(a);
     }
     t->finished = NULL;
 }

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "base/mask.h"
 #include "base/mem.h"
 
 #include <dirent.h>
@@ -296,7 +297,8 @@ bool store_results(int dir, const struct step_spec *spec, bool outputs,
     }
     free(r.folders);
     step_files_done(&r.files);
-    if (!ok && err != NULL) {
+    if (!ok && err != NULL) { /* it quotes names that the command chose */
+        mask_hide(log->secrets, why.msg, sizeof(why.msg));
         *err = why;
     }
     return ok;

@@ -138,6 +138,9 @@ static bool restore_step(struct adoption *ad, uint32_t i, struct err *err)
                                                     step->due_ms - engine_wall(run->engine));
     }
     run->steps[i].started_ms = step->started_ms;
+    if (step->finished_ms > run->last_end_ms) {
+        run->last_end_ms = step->finished_ms;
+    }
     sched_restore(run->sched, i, state, reason, step->attempt, lost, failed, due);
     if ((state == SCHED_STARTING || state == SCHED_RUNNING) &&
         !look_at_attempt(ad, i, step->attempt, err)) {

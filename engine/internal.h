@@ -53,7 +53,8 @@ struct run_step {
     char *detail;            /* a sentence for the next record of this step; owned */
     int exit_code;           /* of the last attempt; -1 = none */
     int64_t started_ms;      /* wall clock, when its first attempt began; 0 = none */
-    int64_t ended_ms;        /* wall clock, when its last attempt ended; 0 = none */
+    int64_t ended_ms;        /* wall clock, when the attempt ended whose end is being taken in;
+                                0 = none is */
 };
 
 struct secret {
@@ -65,6 +66,7 @@ struct run {
     struct run *next;
     char id[ID_SIZE];
     int64_t number, created_ms, started_ms;
+    int64_t last_end_ms; /* wall clock, the latest end of a step; 0 = none has ended */
     struct dag_pipeline *pipeline;
     const struct dag_value *params;
     const char *dir;     /* runs/ID */

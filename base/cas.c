@@ -23,12 +23,21 @@
 #define DEPTH_MAX 64
 #define PATH_BYTES_MAX (64L << 10)
 #define MANIFEST_MAX (1L << 30)
+#define FOLDER_MODE 0555
 #define OPEN_PATH (O_PATH | O_NOFOLLOW | O_CLOEXEC)
 
 struct file_entry {
     char *path; /* owned; below the folder that is put */
     char digest[DIGEST_TEXT];
     int64_t size;
+    bool executable;
+};
+
+/* A file that others have names for, in a folder that is still being read. */
+struct foreign {
+    size_t depth; /* of its folder */
+    char *name;   /* owned; in its folder */
+    char digest[DIGEST_TEXT];
     bool executable;
 };
 
@@ -41,6 +50,8 @@ struct walk {
     struct buf path; /* of the entry at hand */
     struct file_entry *files;
     size_t count, cap;
+    struct foreign *foreign; /* those of the deepest folder last */
+    size_t foreign_count, foreign_cap;
     size_t seen; /* entries of any kind */
     int64_t size;
 };
@@ -112,6 +123,9 @@ static void walk_done(struct walk *w)
     for (size_t i = 0; i < w->count; i++)
         free(w->files[i].path);
     free(w->files);
+    for (size_t i = 0; i < w->foreign_count; i++)
+        free(w->foreign[i].name);
+    free(w->foreign);
     buf_done(&w->path);
 }
 
@@ -132,6 +146,19 @@ static bool open_level(struct walk *w, int path_fd, struct err *err)
     return true;
 }
 
+static void note_foreign(struct walk *w, const struct file_entry *entry)
+{
+    if (w->foreign_count == w->foreign_cap) {
+        w->foreign_cap = w->foreign_cap ? w->foreign_cap * 2 : 16;
+        w->foreign = mem_grow(w->foreign, w->foreign_cap, sizeof(w->foreign[0]));
+    }
+    struct foreign *f = &w->foreign[w->foreign_count++];
+    f->depth = w->depth;
+    f->name = mem_strdup(entry->path + w->path_len[w->depth - 1]);
+    f->executable = entry->executable;
+    memcpy(f->digest, entry->digest, sizeof(f->digest));
+}
+
 static bool put_file_entry(struct walk *w, int path_fd, struct err *err)
 {
     AUTO_FREE char *name = mem_printf("%s/%s", w->name, buf_str(&w->path));
@@ -148,6 +175,8 @@ static bool put_file_entry(struct walk *w, int path_fd, struct err *err)
     entry.executable = source.executable;
     entry.path = mem_strdup(buf_str(&w->path));
     w->files[w->count++] = entry;
+    if (source.foreign)
+        note_foreign(w, &entry);
     return true;
 }
 
@@ -172,6 +201,23 @@ static bool put_entry(struct walk *w, const char *name, struct err *err)
     return refuse_kind(st.st_mode, full, err);
 }
 
+/* All of the deepest folder is stored: what is in it becomes ours, and its names become fixed. That
+ * of another user stays as he made it. */
+static bool leave_level(struct walk *w, struct err *err)
+{
+    int folder = dirfd(w->dirs[w->depth - 1]);
+    while (w->foreign_count > 0 && w->foreign[w->foreign_count - 1].depth == w->depth) {
+        struct foreign *f = &w->foreign[w->foreign_count - 1];
+        if (!cas_store_own(w->store, folder, f->name, f->digest, f->executable, err))
+            return err_wrap(err, "'%s'", w->name);
+        free(f->name);
+        w->foreign_count--;
+    }
+    (void)fchmod(folder, FOLDER_MODE);
+    (void)closedir(w->dirs[--w->depth]);
+    return true;
+}
+
 /* One step: the next entry of the deepest open folder, or back from it. */
 static bool walk_step(struct walk *w, struct err *err)
 {
@@ -185,8 +231,7 @@ static bool walk_step(struct walk *w, struct err *err)
     }
     if (errno != 0)
         return err_sys(err, errno, "cannot read a folder in '%s'", w->name);
-    (void)closedir(w->dirs[--w->depth]);
-    return true;
+    return leave_level(w, err);
 }
 
 static int by_path(const void *left, const void *right)
@@ -245,6 +290,27 @@ static bool put_folder(struct cas_store *store, int path_fd, const char *name,
     return ok;
 }
 
+static bool put_file(struct cas_store *store, int dir_fd, int fd, const char *name,
+                     struct cas_object *ret, struct err *err)
+{
+    struct cas_source source = {.fd = fd, .name = name};
+    if (!cas_store_file(store, &source, ret->digest, &ret->size, err))
+        return false;
+    if (!source.foreign)
+        return true;
+    size_t len = strlen(name);
+    while (len > 0 && name[len - 1] != '/') /* a slash at its end names a folder */
+        len--;
+    struct stat st;
+    AUTO_FREE char *above = mem_strndup(name, len);
+    AUTO_CLOSE int path_fd = descend(dir_fd, above, &st, err);
+    AUTO_CLOSE int parent = path_fd < 0 ? -1 : openat(path_fd, ".", O_RDONLY | O_CLOEXEC);
+    if (path_fd >= 0 && parent < 0)
+        return err_sys(err, errno, "cannot open the folder of '%s'", name);
+    return parent >= 0 &&
+           cas_store_own(store, parent, name + len, ret->digest, source.executable, err);
+}
+
 bool cas_put(const char *store_dir, int dir_fd, const char *name, struct cas_object *ret,
              struct err *err)
 {
@@ -267,10 +333,8 @@ bool cas_put_asking(const char *store_dir, int dir_fd, const char *name,
     if (!cas_store_open(&store, store_dir, err))
         return false;
     store.ask = ask;
-    struct cas_source source = {.fd = fd, .name = name};
-    bool ok = S_ISDIR(st.st_mode)
-                  ? put_folder(&store, fd, name, &object, err)
-                  : cas_store_file(&store, &source, object.digest, &object.size, err);
+    bool ok = S_ISDIR(st.st_mode) ? put_folder(&store, fd, name, &object, err)
+                                  : put_file(&store, dir_fd, fd, name, &object, err);
     ok = ok && cas_store_sync(&store, err);
     cas_store_done(&store);
     if (ok)

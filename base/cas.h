@@ -26,9 +26,10 @@ struct cas_object {
 /* Stores the file or folder `name` in the open folder `dir_fd` (no link is followed anywhere on the
  * way: a symbolic link is ERR_INVALID, so is a device, FIFO or socket). The file is made read-only
  * and hard-linked into the store where it has one link and lies on the same file system, else
- * copied; so are executables, since a link would take the mode from the original. fsyncs file and
- * folders. Makes the store where it is missing. A path out of the folder is ERR_INVALID, too many
- * files or levels ERR_LIMIT. Blocks. */
+ * copied; so are executables, since a link would take the mode from the original. Where somebody
+ * else has a link to it, `name` becomes a read-only file of its own; folders become 0555, so that
+ * nothing in them can be replaced. fsyncs file and folders. Makes the store where it is missing. A
+ * path out of the folder is ERR_INVALID, too many files or levels ERR_LIMIT. Blocks. */
 bool cas_put(const char *store_dir, int dir_fd, const char *name, struct cas_object *ret,
              struct err *err) MUST_CHECK;
 

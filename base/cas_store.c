@@ -6,6 +6,10 @@
  *   a copy:  write .tmp-* in the store, digesting -> chmod -> fsync -> rename  -> fsync folder
  *
  * Folders are synced once for all files of a put (cas_store_sync).
+ *
+ * What has been stored is read-only under its own name too: made so where it is ours alone; where
+ * somebody else has a name for it (`ln data.csv $ORCH_OUT`), its name there goes to a link to the
+ * object, or to a copy (cas_store_own).
  */
 #include "base/cas_store.h"
 
@@ -25,6 +29,7 @@
 
 #define CHUNK (64 << 10)
 #define OBJECT_MODE 0444
+#define PROGRAM_MODE 0555
 #define PROC_PATH_SIZE 40
 #define TEMPORARY_SIZE 32
 #define TEMPORARY_PREFIX ".tmp-"
@@ -77,6 +82,15 @@ static bool has_object(const struct cas_store *s, const object_name name, int64_
         return false;
     *ret_damaged = !S_ISREG(st.st_mode) || st.st_size != size;
     return !*ret_damaged;
+}
+
+/* Reads it all. */
+static bool is_right(const struct cas_store *s, const object_name name, const char *digest)
+{
+    char found[DIGEST_TEXT];
+    AUTO_CLOSE int fd = openat(s->fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    return fd >= 0 && digest_file_asking(fd, s->ask, found, NULL, NULL) &&
+           strcmp(found, digest) == 0;
 }
 
 static bool make_slot(struct cas_store *s, const char *digest, struct err *err)
@@ -201,16 +215,14 @@ static enum linked link_object(struct cas_store *s, int fd, const char *digest, 
     return LINK_DONE;
 }
 
-/* Whether the file may become the object itself: nobody else has a name for it, it lies on the
- * store's file system, and it can be made ours and read-only. Executables are copied, since their
- * mode is part of a folder's digest and a link would take it from the original. */
-static bool make_linkable(const struct cas_store *s, const struct stat *st, int fd, bool executable)
+/* Whether nobody else has a name for the file, and it could be made ours and read-only. */
+static bool make_ours(const struct stat *st, int fd, bool executable)
 {
-    if (st->st_nlink != 1 || st->st_dev != s->dev || executable)
+    if (st->st_nlink != 1)
         return false;
     if (st->st_uid != geteuid() && fchown(fd, geteuid(), getegid()) < 0)
         return false;
-    return fchmod(fd, OBJECT_MODE) == 0;
+    return fchmod(fd, executable ? PROGRAM_MODE : OBJECT_MODE) == 0;
 }
 
 /* Opens for reading exactly what `fd` shows (it may be O_PATH). An owner may have taken himself
@@ -225,18 +237,29 @@ static int reopen(int fd)
     return opened;
 }
 
-static bool store_open_file(struct cas_store *s, int fd, const struct stat *st, bool executable,
-                            char digest[DIGEST_TEXT], int64_t *ret_size, struct err *err)
+/* It may become the object itself where it is ours and lies on the store's file system. Executables
+ * are copied, since their mode is part of a folder's digest and a link would take it from the
+ * original. */
+static bool store_open_file(struct cas_store *s, int fd, const struct stat *st,
+                            struct cas_source *from, char digest[DIGEST_TEXT], int64_t *ret_size,
+                            struct err *err)
 {
     object_name name;
     bool damaged;
-    bool linkable = make_linkable(s, st, fd, executable);
+    from->executable = (st->st_mode & S_IXUSR) != 0;
+    from->foreign = !make_ours(st, fd, from->executable);
+    bool linkable = !from->foreign && !from->executable && st->st_dev == s->dev;
     if (linkable && fsync(fd) < 0)
         return err_sys(err, errno, "cannot sync it");
     if (!digest_file_asking(fd, s->ask, digest, ret_size, err))
         return false;
     name_object(name, digest);
-    if (has_object(s, name, *ret_size, &damaged)) {
+    bool there = has_object(s, name, *ret_size, &damaged);
+    if (there && from->foreign && !is_right(s, name, digest)) { /* cas_store_own() will link it */
+        there = false;
+        damaged = true;
+    }
+    if (there) {
         s->unsynced[slot_of(digest)] = true; /* who named it may not have synced the name yet */
         return true;
     }
@@ -259,8 +282,7 @@ bool cas_store_file(struct cas_store *s, struct cas_source *from, char ret_diges
     AUTO_CLOSE int fd = reopen(from->fd);
     if (fd < 0 || fstat(fd, &st) < 0)
         return err_sys(err, errno, "cannot read '%s'", from->name);
-    from->executable = (st.st_mode & S_IXUSR) != 0;
-    if (!store_open_file(s, fd, &st, from->executable, digest, &size, err))
+    if (!store_open_file(s, fd, &st, from, digest, &size, err))
         return err_wrap(err, "cannot store '%s'", from->name);
     if (fstat(fd, &after) < 0 || after.st_size != size ||
         after.st_mtim.tv_sec != st.st_mtim.tv_sec || after.st_mtim.tv_nsec != st.st_mtim.tv_nsec)
@@ -268,6 +290,74 @@ bool cas_store_file(struct cas_store *s, struct cas_source *from, char ret_diges
     memcpy(ret_digest, digest, sizeof(digest));
     *ret_size = size;
     return true;
+}
+
+/* Writes the bytes of an object as a new file. */
+static bool copy_object(const struct cas_store *s, const object_name object, int parent,
+                        const char *name, mode_t mode, struct err *err)
+{
+    char digest[DIGEST_TEXT];
+    AUTO_CLOSE int from = openat(s->fd, object, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (from < 0)
+        return err_sys(err, errno, "cannot open an object of the artifact store");
+    AUTO_CLOSE int to = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (to < 0)
+        return err_sys(err, errno, "cannot make a copy");
+    if (!copy_digesting(from, to, s->ask, digest, err))
+        return false;
+    if (fchmod(to, mode) < 0 || fsync(to) < 0)
+        return err_sys(err, errno, "cannot finish a copy");
+    return true;
+}
+
+static bool is_object(const struct cas_store *s, const object_name object, int parent,
+                      const char *name)
+{
+    struct stat a, b;
+    return fstatat(s->fd, object, &a, AT_SYMLINK_NOFOLLOW) == 0 &&
+           fstatat(parent, name, &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+/* By a link where that may be: a program needs a mode of its own. */
+static bool replace_name(struct cas_store *s, int parent, const char *name,
+                         const object_name object, bool executable, struct err *err)
+{
+    char temporary[TEMPORARY_SIZE];
+    if (!make_temporary_name(temporary, err))
+        return false;
+    bool ok =
+        (!executable && linkat(s->fd, object, parent, temporary, 0) == 0) ||
+        copy_object(s, object, parent, temporary, executable ? PROGRAM_MODE : OBJECT_MODE, err);
+    if (ok && renameat(parent, temporary, parent, name) < 0)
+        ok = err_sys(err, errno, "cannot give it its name");
+    if (!ok)
+        (void)unlinkat(parent, temporary, 0);
+    else if (fsync(parent) < 0 && errno != EINVAL)
+        ok = err_sys(err, errno, "cannot sync its folder");
+    return ok;
+}
+
+bool cas_store_own(struct cas_store *s, int parent, const char *name, const char *digest,
+                   bool executable, struct err *err)
+{
+    object_name object;
+    struct stat st;
+    struct err why = ERR_INIT;
+    name_object(object, digest);
+    if (!executable && is_object(s, object, parent, name))
+        return true;
+    if (fstat(parent, &st) < 0)
+        return err_sys(err, errno, "cannot look at the folder of '%s'", name);
+    bool locked = (st.st_mode & S_IRWXU) != S_IRWXU && fchmod(parent, 0700) == 0;
+    bool ok = replace_name(s, parent, name, object, executable, &why);
+    if (locked)
+        (void)fchmod(parent, st.st_mode & 07777);
+    if (ok || why.code == ERR_DENIED) /* in another user's folder nobody here can do better */
+        return true;
+    if (err)
+        *err = why;
+    return err_wrap(err, "cannot make '%s' read-only", name);
 }
 
 bool cas_store_bytes(struct cas_store *s, const void *data, size_t len,

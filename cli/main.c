@@ -89,11 +89,15 @@ static int check_operands(struct cli *c)
     if (c->args.operand_count > v->max_operands)
         return cli_usage(c, "'orchctl %s' does not know what to do with '%s'", v->name,
                          c->args.operands[v->max_operands]);
-    if (args_text(&c->args, "server"))
+    const char *server = getenv("ORCH_SERVER");
+    const char *asked = args_text(&c->args, "server") ? "--server"
+                        : server && *server           ? "ORCH_SERVER"
+                                                      : NULL;
+    if (asked)
         return cli_usage(c,
-                         "--server is not in this version (%s): orchctl works on the data folder "
-                         "of this machine",
-                         ORCH_VERSION);
+                         "%s is not in this version (%s): orchctl works on the data folder of this "
+                         "machine",
+                         asked, ORCH_VERSION);
     return EXIT_DONE;
 }
 

@@ -172,6 +172,9 @@ static bool take_value(struct args *a, const struct option *o, const char *text,
             return err_set(err, ERR_USAGE, "--%s needs an argument: --%s %s", o->name, o->name,
                            o->arg);
         text = w->argv[w->at++];
+        if (o->type == OPTION_STEPS && text[0] == '-') /* no step is called so */
+            return err_set(err, ERR_USAGE, "--%s needs the name of a step, not the option '%s'",
+                           o->name, text);
     }
     if (!CHECKS[o->type](o, text, err))
         return false;

@@ -39,14 +39,29 @@ void cli_file_done(struct cli_file *f)
     *f = (struct cli_file){0};
 }
 
+/* That a document is too large is a fault of the document, as any other that is found in it. */
+static bool add_too_large(struct diags *d, const struct err *err)
+{
+    if (err->code != ERR_LIMIT)
+        return false;
+    diag_add(d, DIAG_ERROR, "too-large", (struct diag_pos){0, 0}, 1,
+             "Pipelines and parameters name data, they do not hold it: leave it in files of its "
+             "own.",
+             "%s", err->msg);
+    return true;
+}
+
 bool cli_file_load(struct cli_file *f, const char *path, struct err *err)
 {
     bool from_stdin = strcmp(path, "-") == 0;
     const char *name = from_stdin ? STDIN_NAME : path;
+    struct err why = ERR_INIT;
     *f = (struct cli_file){.text = BUF_INIT(LIMIT_PIPELINE_FILE)};
     diags_init(&f->diags, name);
-    if (from_stdin ? !read_stdin(&f->text, err) : !file_read(path, &f->text, err))
-        return false;
+    if (from_stdin ? !read_stdin(&f->text, &why) : !file_read(path, &f->text, &why)) {
+        *err = why;
+        return add_too_large(&f->diags, &why);
+    }
     f->pipeline = dag_parse(name, buf_str(&f->text), f->text.len, &f->diags);
     diags_sort(&f->diags);
     return true;
@@ -153,14 +168,15 @@ const struct dag_value *cli_bind(struct cli *c, const struct dag_pipeline *p, st
     const char *path = args_text(&c->args, "params-file");
     AUTO_BUF struct buf text = BUF_INIT(LIMIT_PIPELINE_FILE);
     struct err err = ERR_INIT;
+    AUTO_DIAGS struct diags diags;
+    diags_init(&diags, path ? path : "-p");
     if (path && !file_read(path, &text, &err)) {
-        *ret_exit = cli_fail(c, &err);
+        *ret_exit = add_too_large(&diags, &err) ? cli_fail_diags(c, &diags, NULL, 0, EXIT_INVALID)
+                                                : cli_fail(c, &err);
         return NULL;
     }
     size_t count;
     const struct dag_given *given = given_params(c, a, &count);
-    AUTO_DIAGS struct diags diags;
-    diags_init(&diags, path ? path : "-p");
     const struct dag_value *values =
         dag_bind_params(p, given, count, path, path ? buf_str(&text) : NULL, text.len, a, &diags);
     if (values)

@@ -183,7 +183,9 @@ static void check_database(struct check *k)
     if (!s || !store_get_facts(s, k->a, &facts, &err) || !store_verify_journal(s, &rows, &err))
         say(k, FAIL, arena_strdup(k->a, err.msg),
             err.code == ERR_NEWER ? "install the version that wrote it, or newer"
-                                  : "restore a backup, or name another data folder with --data");
+            : err.code == ERR_NO_SPACE
+                ? "make room on its disk"
+                : "restore a backup, or name another data folder with --data");
     else if (facts.schema != facts.schema_newest)
         say(k, WARN,
             arena_printf(k->a, "schema %" PRId64 ", this version's is %" PRId64, facts.schema,

@@ -357,7 +357,7 @@ const struct verb cli_verb_logs = {
     .text = "Without STEP the lines of all attempts are merged in the order of time, each with its "
             "step's name. Lines that begin with 'orch: ' are the supervisor's own. On a terminal, "
             "control characters are shown as ^[ and the like; a file or a pipe gets the bytes as "
-            "they were written.",
+            "they were written, but for NUL, which logs keep as U+2400.",
     .examples = "  orchctl logs last\n"
                 "  orchctl logs last train -f\n"
                 "  orchctl logs scrap-detector#12 train --attempt 1 --tail 50\n"

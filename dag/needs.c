@@ -316,10 +316,32 @@ static void answer(struct reader *r, struct reached *reached, size_t first, size
     }
 }
 
+/* Who stands in a circle, or needs a step of one, has no place in the order, and what it needs is
+ * not known before the circle is gone. */
+static void drop_circular(struct reader *r)
+{
+    if (r->main.order_count == r->main.count) {
+        return;
+    }
+    uint8_t *ordered = mem_array(r->main.count, sizeof *ordered);
+    for (uint32_t i = 0; i < r->main.order_count; i++) {
+        ordered[r->main.order[i]] = 1;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < r->reach_count; i++) {
+        if (ordered[r->reach[i].from]) {
+            r->reach[kept++] = r->reach[i];
+        }
+    }
+    r->reach_count = kept;
+    free(ordered);
+}
+
 void needs_check_reach(struct reader *r)
 {
-    if (r->reach_count == 0 || r->main.order_count < r->main.count) {
-        return; /* in a circle everything needs everything */
+    drop_circular(r);
+    if (r->reach_count == 0) {
+        return;
     }
     struct reached *reached = mem_array(r->main.count, sizeof *reached);
     qsort(r->reach, r->reach_count, sizeof *r->reach, by_target);

@@ -31,12 +31,22 @@ static size_t skip_digits(const char **text)
     return count;
 }
 
-/* [-+]? [0-9]+ is an integer, [-+]? (\.[0-9]+ | [0-9]+(\.[0-9]*)?) ([eE][-+]?[0-9]+)? a number. */
+static bool is_hex(const char *text)
+{
+    return text[0] == '0' && text[1] == 'x' && text[2] != '\0' &&
+           text[2 + strspn(text + 2, "0123456789abcdefABCDEF")] == '\0';
+}
+
+/* [-+]? [0-9]+ and 0x [0-9a-fA-F]+ are integers, [-+]? (\.[0-9]+ | [0-9]+(\.[0-9]*)?)
+ * ([eE][-+]?[0-9]+)? a number. */
 static enum dag_type number_type(const char *text)
 {
     static const char *const special[] = {".inf", ".Inf", ".INF", ".nan", ".NaN", ".NAN", NULL};
     if (one_of(text, special)) {
         return DAG_NUMBER;
+    }
+    if (is_hex(text)) {
+        return DAG_INT;
     }
     if (*text == '-' || *text == '+') {
         text++;
@@ -121,12 +131,22 @@ const char *node_describe(const struct dag_node *node, char out[64])
 
 /* ---- values */
 
+static bool integer_value(const char *text, int64_t *ret)
+{
+    if (!is_hex(text)) {
+        return text_int(text, ret);
+    }
+    const char *digits = text + 2 + strspn(text + 2, "0");
+    *ret = (int64_t)strtoull(digits, NULL, 16); /* of 16 digits at most it takes all bits */
+    return strlen(digits) <= 16 && *ret >= 0;
+}
+
 static bool number_value(const struct dag_node *node, struct diags *diags, struct dag_value *ret)
 {
     const char *text = node->u.text[0] == '+' ? node->u.text + 1 : node->u.text;
     *ret = (struct dag_value){.type = node_type(node)};
     if (ret->type == DAG_INT) {
-        if (text_int(text, &ret->u.integer)) {
+        if (integer_value(text, &ret->u.integer)) {
             return true;
         }
         return diag_add(diags, DIAG_ERROR, "number", node_pos(node), node_width(node),
@@ -138,7 +158,9 @@ static bool number_value(const struct dag_node *node, struct diags *diags, struc
     if (isfinite(ret->u.number)) {
         return true;
     }
-    return diag_add(diags, DIAG_ERROR, "number", node_pos(node), node_width(node), NULL,
+    return diag_add(diags, DIAG_ERROR, "number", node_pos(node), node_width(node),
+                    "Values are recorded as JSON, which has finite numbers only. Put it in quotes "
+                    "if it is a text; leave a bound out where there is none.",
                     "%.40s is not a finite number", node->u.text);
 }
 

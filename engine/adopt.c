@@ -138,6 +138,9 @@ static bool restore_step(struct adoption *ad, uint32_t i, struct err *err)
                                                     step->due_ms - engine_wall(run->engine));
     }
     run->steps[i].started_ms = step->started_ms;
+    if (step->finished_ms > run->last_end_ms) {
+        run->last_end_ms = step->finished_ms;
+    }
     sched_restore(run->sched, i, state, reason, step->attempt, lost, failed, due);
     if ((state == SCHED_STARTING || state == SCHED_RUNNING) &&
         !look_at_attempt(ad, i, step->attempt, err)) {
@@ -162,7 +165,7 @@ static void replay_ends(struct adoption *ad)
         } else if (ad->found[i] == EXEC_NEVER_STARTED) {
             uint32_t number = a->number;
             run->steps[i].attempt = NULL;
-            free(a);
+            attempt_drop(a);
             sched_never_started(run->sched, i, number, engine_boot(run->engine));
         } else {
             finish_attempt(a, &ad->ends[i]);

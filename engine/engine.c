@@ -57,8 +57,7 @@ static void turn_free(struct turn *t)
 {
     for (struct attempt *a = t->finished, *next; a != NULL; a = next) {
         next = a->next;
-        free(a->refusal);
-        free(a);
+        attempt_drop(a);
     }
     store_batch_free(t->batch);
     free(t->effects);
@@ -163,11 +162,20 @@ static void record_step(struct turn *t, struct effect *effect)
         store_add_attempt(t->batch, now, run->id, step->name, act->attempt, "process",
                           run->engine->host, clock_boot_id());
     }
-    store_add_step_state(t->batch, now, run->id, step->name, effect->event.status,
-                         effect->event.reason, act->attempt, effect->event.due_ms, rs->detail);
+    if (sched_state_ended(act->state)) {
+        /* Nobody may have listened when it ended: its supervisor knows when that was. */
+        int64_t end = rs->ended_ms != 0 ? rs->ended_ms : now;
+        run->last_end_ms = end > run->last_end_ms ? end : run->last_end_ms;
+        store_add_step_end(t->batch, now, run->id, step->name, effect->event.status,
+                           effect->event.reason, act->attempt, rs->ended_ms, rs->detail);
+    } else {
+        store_add_step_state(t->batch, now, run->id, step->name, effect->event.status,
+                             effect->event.reason, act->attempt, effect->event.due_ms, rs->detail);
+    }
     if (act->state != SCHED_RUNNING) {
         t->urgent = true;
     }
+    rs->ended_ms = 0;
     free(rs->detail);
     rs->detail = NULL;
 }
@@ -182,6 +190,9 @@ static void record_run(struct turn *t, struct effect *effect)
     }
     /* A resumed run says again what it is; that is told, but not recorded twice. */
     bool news = run->state != act->run_state;
+    bool ended = sched_run_state_ended(act->run_state);
+    bool known = run->last_end_ms >= run->created_ms && run->last_end_ms < now; /* of two clocks */
+    int64_t end = known ? run->last_end_ms : now;
     run->state = act->run_state;
     run->reason = act->reason;
     effect->event = (struct engine_event){
@@ -191,12 +202,13 @@ static void record_run(struct turn *t, struct effect *effect)
         .status = sched_run_state_name(act->run_state),
         .reason = sched_reason_name(act->reason),
         .exit_code = -1,
-        .duration_ms = sched_run_state_ended(act->run_state) ? now - run->created_ms : -1,
+        .duration_ms = ended ? end - run->created_ms : -1,
         .counts = sched_counts(run->sched),
         .step_count = run->pipeline->step_count,
     };
     if (news) {
-        store_add_run_state(t->batch, now, run->id, effect->event.status, effect->event.reason);
+        store_add_run_end(t->batch, now, run->id, effect->event.status, effect->event.reason,
+                          ended ? end : 0);
     }
     t->urgent = true;
 }
@@ -280,8 +292,8 @@ static void acknowledge(struct turn *t)
         if (a->exec != NULL) {
             exec_finish(a->exec);
         }
-        free(a->refusal);
-        free(a);
+        leak_remove(a);
+        attempt_drop(a);
     }
     t->finished = NULL;
 }

@@ -44,7 +44,7 @@ struct intake {
 static bool refuse_secret(const struct intake *in, const char *what, const char *name,
                           const char *text, struct err *err)
 {
-    const char *secret = launch_find_secret(in->run, text);
+    const char *secret = leak_find(in->run, text);
     return secret == NULL ||
            err_set(err, ERR_INVALID,
                    "%s '%s' holds the secret %s: a secret must not leave the step", what, name,
@@ -55,7 +55,7 @@ static bool refuse_secret(const struct intake *in, const char *what, const char 
 static bool refuse_secret_name(const struct intake *in, const char *what, const char *name,
                                struct err *err)
 {
-    const char *secret = launch_find_secret(in->run, name);
+    const char *secret = leak_find(in->run, name);
     return secret == NULL ||
            err_set(err, ERR_INVALID,
                    "the name of %s holds the secret %s: a secret must not leave the step", what,
@@ -277,7 +277,7 @@ static void record_artifacts(struct intake *in, struct store_batch *batch, int64
     struct store_artifact *items = mem_array(in->files.count + 1, sizeof(*items));
     for (size_t i = 0; i < in->files.count; i++) {
         const struct step_file *file = &in->files.items[i];
-        if (file->artifact && launch_find_secret(in->run, file->name) == NULL) {
+        if (file->artifact && leak_find(in->run, file->name) == NULL) {
             items[count++] = (struct store_artifact){
                 .name = file->name,
                 .path = arena_printf(in->arena, "%s/%s", in->folder, file->path),
@@ -442,6 +442,7 @@ void finish_attempt(struct attempt *a, const struct step_end *given)
     if (end.how == STEP_OK && !check_artifacts(&in, &why)) {
         spoil(&end, &why);
     }
+    leak_note(a, folder, &in.files, end.how != STEP_OK);
     describe(&end, step);
     launch_mask_secrets(run, end.message);
     record_end(a, &end);

@@ -7,6 +7,7 @@
  *   launch.c   a step's spec: environment, command, secrets    scope.c   what expressions may ask
  *   finish.c   taking in how an attempt ended                  socket.c  words from other processes
  *   manifest.c what the run was made of                        view.c    records as JSON
+ *   leak.c     secrets in what a step left
  *   loop_uv.c  the loop                                        paths.c   where things are
  *
  * Who owns what: the engine owns its runs; a run owns its scheduler, pipeline, values (arena) and
@@ -29,7 +30,9 @@ struct attempt {
     struct exec_attempt *exec; /* NULL where there is no supervisor */
     enum sched_reason refused; /* why it cannot be launched; NO_REASON = it can */
     char *refusal;             /* in words; owned */
-    struct attempt *next;      /* in a turn's list of finished ones */
+    char **leaks;              /* paths that hold a secret, removed after the commit; owned */
+    size_t leak_count;
+    struct attempt *next; /* in a turn's list of finished ones */
 };
 
 struct result_metric {
@@ -52,7 +55,8 @@ struct run_step {
     char *detail;            /* a sentence for the next record of this step; owned */
     int exit_code;           /* of the last attempt; -1 = none */
     int64_t started_ms;      /* wall clock, when its first attempt began; 0 = none */
-    int64_t ended_ms;        /* wall clock, when its last attempt ended; 0 = none */
+    int64_t ended_ms;        /* wall clock, when the attempt ended whose end is being taken in;
+                                0 = none is */
 };
 
 struct secret {
@@ -64,6 +68,7 @@ struct run {
     struct run *next;
     char id[ID_SIZE];
     int64_t number, created_ms, started_ms;
+    int64_t last_end_ms; /* wall clock, the latest end of a step; 0 = none has ended */
     struct dag_pipeline *pipeline;
     const struct dag_value *params;
     const char *dir;     /* runs/ID */
@@ -73,6 +78,7 @@ struct run {
     struct dag_value trigger;
     struct secret *secrets;
     size_t secret_count;
+    struct mask_set *masks; /* of all secrets; NULL = none */
     struct sched *sched;
     struct sched_step *defs; /* borrowed by sched */
     struct run_step *steps;
@@ -152,10 +158,19 @@ void run_set_detail(struct run *run, uint32_t step, const char *text);
  * given). */
 bool launch_prepare(struct attempt *a, enum sched_reason *ret_reason, struct err *err) MUST_CHECK;
 bool launch_secrets(struct engine *e, struct run *run,
-                    struct err *err) MUST_CHECK; /* reads the run's secrets */
-const char *launch_find_secret(const struct run *run,
-                               const char *text); /* the name of a secret that stands in the text */
+                    struct err *err) MUST_CHECK;             /* reads the run's secrets */
 void launch_mask_secrets(const struct run *run, char *text); /* in place; see launch.c */
+
+/* leak.c */
+void leak_prepare(struct run *run); /* once the run's secrets are known */
+/* The name of a secret that stands in the text in one of the forms that logs are searched for. */
+const char *leak_find(const struct run *run, const char *text);
+/* What of an attempt's folder holds a secret is noted, to be removed once its end is recorded:
+ * until then a crash would have it taken in again. `refused`: its ORCH_OUTPUT and ORCH_METRICS are
+ * not taken in. */
+void leak_note(struct attempt *a, const char *folder, const struct step_files *files, bool refused);
+void leak_remove(const struct attempt *a);
+void attempt_drop(struct attempt *a); /* NULL is fine */
 
 /* finish.c */
 void finish_attempt(struct attempt *a,

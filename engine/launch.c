@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/limits.h"
+#include "base/mask.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -81,42 +82,8 @@ bool launch_secrets(struct engine *e, struct run *run, struct err *err)
         }
         run->secret_count = i + 1;
     }
+    leak_prepare(run);
     return true;
-}
-
-const char *launch_find_secret(const struct run *run, const char *text)
-{
-    for (size_t i = 0; i < run->secret_count; i++) {
-        if (strstr(text, run->secrets[i].value) != NULL) {
-            return run->secrets[i].name;
-        }
-    }
-    return NULL;
-}
-
-static size_t common_prefix(const char *a, const char *b)
-{
-    size_t len = 0;
-    while (a[len] != '\0' && a[len] == b[len]) {
-        len++;
-    }
-    return len;
-}
-
-/* How much of a secret, or of a line of one, `text` begins with. */
-static size_t secret_begins(const struct run *run, const char *text)
-{
-    size_t most = 0;
-    for (size_t i = 0; i < run->secret_count; i++) {
-        const char *line = run->secrets[i].value;
-        while (line != NULL) {
-            size_t len = common_prefix(text, line);
-            most = len > most ? len : most;
-            line = strchr(line, '\n');
-            line = line == NULL ? NULL : line + 1;
-        }
-    }
-    return most;
 }
 
 /* A message quotes what a step wrote, at times cut off: the beginning of a secret goes too. */
@@ -124,7 +91,7 @@ void launch_mask_secrets(const struct run *run, char *text)
 {
     char *to = text;
     for (const char *from = text; *from != '\0';) {
-        size_t len = secret_begins(run, from);
+        size_t len = mask_begins(run->masks, from);
         if (len < LIMIT_SECRET_MIN) {
             *to++ = *from++;
             continue;

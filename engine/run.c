@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/limits.h"
+#include "base/mask.h"
 #include "base/mem.h"
 #include "base/text.h"
 
@@ -78,14 +79,12 @@ void run_free(struct run *run)
     words_close(run->words);
     for (uint32_t i = 0; i < run->pipeline->step_count; i++) {
         free(run->steps[i].detail);
-        if (run->steps[i].attempt != NULL) {
-            free(run->steps[i].attempt->refusal);
-            free(run->steps[i].attempt);
-        }
+        attempt_drop(run->steps[i].attempt);
     }
     sched_free(run->sched);
     free(run->steps);
     free(run->defs);
+    mask_set_free(run->masks);
     dag_free(run->pipeline);
     if (run->lock >= 0) {
         close(run->lock);
@@ -249,7 +248,7 @@ static bool refuse_secret_params(const struct run *run, struct err *err)
         if (!dag_value_text(&run->params[i], &text, err)) {
             return false;
         }
-        const char *secret = launch_find_secret(run, buf_str(&text));
+        const char *secret = leak_find(run, buf_str(&text));
         if (secret != NULL) {
             return err_set(
                 err, ERR_INVALID,

@@ -18,6 +18,7 @@ if ! { configure demo -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS="-fPIE -fcf-pro
 fi
 export PATH="$ROOT/build/demo/bin:$PATH"
 export ORCH_HOME=$ROOT/build/demo-data
+chmod -R u+w "$ORCH_HOME" 2>/dev/null || true # stored folders are read-only
 rm -rf "$ORCH_HOME"
 ls -l "$ROOT/build/demo/bin/orchctl" "$ROOT/build/demo/bin/orch-step"
 

@@ -158,9 +158,35 @@ void store_add_run(struct store_batch *b, int64_t at_ms, const char *actor,
 void store_add_run_state(struct store_batch *b, int64_t at_ms, const char *run, const char *state,
                          const char *reason)
 {
+    store_add_run_end(b, at_ms, run, state, reason, 0);
+}
+
+void store_add_run_end(struct store_batch *b, int64_t at_ms, const char *run, const char *state,
+                       const char *reason, int64_t ended_ms)
+{
     struct err err = ERR_INIT;
     struct store_event *e = new_event(b, STORE_RUN_STATE, at_ms, run, NULL, 0);
     struct body body = begin_body(b, &err);
+    if (ended_ms)
+        body_int(&body, "ended", ended_ms);
+    body_text(&body, "reason", reason);
+    body_text(&body, "state", state);
+    end_body(b, e, &body);
+}
+
+/* What became of a step: `due_ms` and `ended_ms` 0 = none. */
+static void add_step_state(struct store_batch *b, int64_t at_ms, const char *run, const char *step,
+                           const char *state, const char *reason, uint32_t attempt, int64_t due_ms,
+                           int64_t ended_ms, const char *detail)
+{
+    struct err err = ERR_INIT;
+    struct store_event *e = new_event(b, STORE_STEP_STATE, at_ms, run, step, attempt);
+    struct body body = begin_body(b, &err);
+    body_text(&body, "detail", detail);
+    if (due_ms)
+        body_int(&body, "due", due_ms);
+    if (ended_ms)
+        body_int(&body, "ended", ended_ms);
     body_text(&body, "reason", reason);
     body_text(&body, "state", state);
     end_body(b, e, &body);
@@ -170,15 +196,14 @@ void store_add_step_state(struct store_batch *b, int64_t at_ms, const char *run,
                           const char *state, const char *reason, uint32_t attempt, int64_t due_ms,
                           const char *detail)
 {
-    struct err err = ERR_INIT;
-    struct store_event *e = new_event(b, STORE_STEP_STATE, at_ms, run, step, attempt);
-    struct body body = begin_body(b, &err);
-    body_text(&body, "detail", detail);
-    if (due_ms)
-        body_int(&body, "due", due_ms);
-    body_text(&body, "reason", reason);
-    body_text(&body, "state", state);
-    end_body(b, e, &body);
+    add_step_state(b, at_ms, run, step, state, reason, attempt, due_ms, 0, detail);
+}
+
+void store_add_step_end(struct store_batch *b, int64_t at_ms, const char *run, const char *step,
+                        const char *state, const char *reason, uint32_t attempt, int64_t ended_ms,
+                        const char *detail)
+{
+    add_step_state(b, at_ms, run, step, state, reason, attempt, 0, ended_ms, detail);
 }
 
 void store_add_attempt(struct store_batch *b, int64_t at_ms, const char *run, const char *step,

@@ -111,6 +111,13 @@ void store_add_run(struct store_batch *b, int64_t at_ms, const char *actor,
                    const struct store_new_run *run);
 void store_add_run_state(struct store_batch *b, int64_t at_ms, const char *run, const char *state,
                          const char *reason);
+/* The same for an end that came about earlier than it is recorded: `ended_ms` is what the run's or
+ * step's finished_ms becomes; 0 = at_ms. */
+void store_add_run_end(struct store_batch *b, int64_t at_ms, const char *run, const char *state,
+                       const char *reason, int64_t ended_ms);
+void store_add_step_end(struct store_batch *b, int64_t at_ms, const char *run, const char *step,
+                        const char *state, const char *reason, uint32_t attempt, int64_t ended_ms,
+                        const char *detail);
 /* `attempt` 0 = none yet; `due_ms` wall time a retry is due, 0 = none; `detail` a sentence for
  * people, or NULL. */
 void store_add_step_state(struct store_batch *b, int64_t at_ms, const char *run, const char *step,

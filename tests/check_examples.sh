@@ -5,7 +5,7 @@ set -euo pipefail
 bin=$(cd "$1" && pwd)
 PATH=$bin:$PATH
 work=$(mktemp -d "$ROOT/build/examples.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT # stored folders are read-only
 cp -r "$ROOT/examples" "$work/"
 cd "$work/examples"
 export ORCH_HOME=$work/data

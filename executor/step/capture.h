@@ -5,7 +5,7 @@
 #define EXECUTOR_STEP_CAPTURE_H
 
 #include "base/buf.h"
-#include "executor/step/mask.h"
+#include "base/mask.h"
 
 #include <stdbool.h>
 #include <stdint.h>

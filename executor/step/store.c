@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "base/mask.h"
 #include "base/mem.h"
 
 #include <dirent.h>
@@ -140,25 +141,34 @@ static bool store_artifact(struct results *r, int fd, const char *name, const ch
     return true;
 }
 
+static bool store_name(struct results *r, int fd, const char *prefix, const char *name,
+                       struct err *err)
+{
+    AUTO_FREE char *path = mem_printf("%s%s%s", prefix, prefix[0] != '\0' ? "/" : "", name);
+    return strlen(path) < PATH_MAX
+               ? store_artifact(r, fd, name, path, err)
+               : err_set(err, ERR_LIMIT, "artifact '%.100s...': its path is longer than %d bytes",
+                         path, PATH_MAX);
+}
+
+/* All names are read before the first is stored: storing may give a name to another file, and a
+ * folder that changes while it is read may show a name twice. */
 static bool store_folder(struct results *r, int fd, const char *prefix, struct err *err)
 {
+    AUTO_BUF struct buf names = BUF_INIT((size_t)LIMIT_ARTIFACTS * (NAME_MAX + 1));
     DIR *dir = fdopendir(fd); /* takes fd */
     if (dir == NULL) {
         close(fd);
         return err_sys(err, errno, "artifacts");
     }
-    bool ok = true;
-    for (struct dirent *entry; ok && (entry = readdir(dir)) != NULL;) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
-            continue;
+    for (struct dirent *entry; !names.full && (entry = readdir(dir)) != NULL;) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+            (void)buf_add(&names, entry->d_name, strlen(entry->d_name) + 1);
         }
-        AUTO_FREE char *path =
-            mem_printf("%s%s%s", prefix, prefix[0] != '\0' ? "/" : "", entry->d_name);
-        ok = strlen(path) < PATH_MAX ? store_artifact(r, fd, entry->d_name, path, err)
-                                     : err_set(err, ERR_LIMIT,
-                                               "artifact '%.100s...': its path is "
-                                               "longer than %d bytes",
-                                               path, PATH_MAX);
+    }
+    bool ok = true;
+    for (size_t at = 0; ok && at < names.len; at += strlen(names.data + at) + 1) {
+        ok = store_name(r, fd, prefix, names.data + at, err);
     }
     closedir(dir);
     return ok;
@@ -287,7 +297,8 @@ bool store_results(int dir, const struct step_spec *spec, bool outputs,
     }
     free(r.folders);
     step_files_done(&r.files);
-    if (!ok && err != NULL) {
+    if (!ok && err != NULL) { /* it quotes names that the command chose */
+        mask_hide(log->secrets, why.msg, sizeof(why.msg));
         *err = why;
     }
     return ok;

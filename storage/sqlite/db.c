@@ -231,13 +231,19 @@ static bool no_database(const struct sqlite_db *db, const struct store_target *t
                    db->path, target->path[0] ? "" : ", --data names another data folder");
 }
 
+static bool has_log(const struct sqlite_db *db)
+{
+    struct stat st;
+    AUTO_FREE char *wal = mem_printf("%s-wal", db->path);
+    return stat(wal, &st) == 0 && st.st_size > 0;
+}
+
 /* SQLite needs its log and index files beside a WAL database even for reading. Where their folder
  * cannot be written and no log is left, nobody can be writing: the file is what it is. */
 static bool open_immutable(struct sqlite_db *db, bool *ret_fresh, struct err *err)
 {
-    struct stat st;
     AUTO_FREE char *wal = mem_printf("%s-wal", db->path);
-    if (stat(wal, &st) == 0 && st.st_size > 0)
+    if (has_log(db))
         return err_set(
             err, ERR_DENIED,
             "%s was not closed properly and its folder cannot be written, so the rest of "
@@ -259,6 +265,35 @@ static void drop_statements(struct sqlite_db *db)
     memset(db->statements, 0, sizeof db->statements);
 }
 
+/* Where the disk is full there is no room for the index file. A connection that has the database
+ * for itself keeps the index in memory, and needs none. It still makes a log where there is none;
+ * where not even an empty file can be made, it is not needed for reading. */
+static bool open_alone(struct sqlite_db *db, bool *ret_fresh, struct err *err)
+{
+    struct err why = ERR_INIT;
+    if (open_handle(db, db->path, SQLITE_OPEN_READWRITE, &why) &&
+        sqlite_run(db,
+                   "PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY;"
+                   "PRAGMA query_only = ON",
+                   &why) &&
+        check_owner(db, ret_fresh, &why)) {
+        sqlite3_db_config(db->sql, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        return true;
+    }
+    drop_statements(db);
+    if (why.code == ERR_NO_SPACE && !has_log(db))
+        return open_immutable(db, ret_fresh, err);
+    if (why.code == ERR_BUSY || why.code == ERR_NO_SPACE)
+        return err_set(err, ERR_NO_SPACE,
+                       "%s: the disk is full%s: the records are there, and can be read once there "
+                       "is room",
+                       db->path,
+                       why.code == ERR_BUSY ? ", and another process works on the database" : "");
+    if (err)
+        *err = why;
+    return false;
+}
+
 /* For reading: opened for writing where that is possible, since SQLite then tidies its log and
  * index files away at the end; query_only keeps it from writing. */
 static bool open_for_reading(struct sqlite_db *db, bool *ret_fresh, struct err *err)
@@ -268,6 +303,8 @@ static bool open_for_reading(struct sqlite_db *db, bool *ret_fresh, struct err *
         check_owner(db, ret_fresh, &first))
         return sqlite_run(db, "PRAGMA query_only = ON", err);
     drop_statements(db);
+    if (first.code == ERR_NO_SPACE)
+        return open_alone(db, ret_fresh, err);
     AUTO_FREE char *dir = mem_strdup(db->path);
     char *slash = strrchr(dir, '/');
     if (slash)

@@ -43,13 +43,13 @@ static const struct statement kinds[STORE_KIND_COUNT][KIND_STATEMENTS + 1] = {
     [STORE_RUN_STATE] = {
         {"UPDATE runs SET status = ?7 ->> 'state', reason = ?7 ->> 'reason',"
          " started_ms = CASE ?7 ->> 'state' WHEN 'running' THEN ifnull(started_ms, ?2) ELSE started_ms END,"
-         " finished_ms = CASE WHEN " ENDED_RUN " THEN ?2 END"
+         " finished_ms = CASE WHEN " ENDED_RUN " THEN ifnull(?7 ->> 'ended', ?2) END"
          " WHERE key = ?3", true},
     },
     [STORE_STEP_STATE] = {
         {"UPDATE steps SET status = ?7 ->> 'state', reason = ?7 ->> 'reason', detail = ?7 ->> 'detail',"
          " due_ms = ?7 ->> 'due', attempt = max(attempt, ?5),"
-         " finished_ms = CASE WHEN " ENDED_STEP " THEN ?2 END"
+         " finished_ms = CASE WHEN " ENDED_STEP " THEN ifnull(?7 ->> 'ended', ?2) END"
          " WHERE run = ?3 AND folder = ?4", true},
         {"UPDATE attempts SET status = 'running', started_ms = ifnull(started_ms, ?2)"
          " WHERE ?7 ->> 'state' = 'running' AND run = ?3 AND step = ?4 AND number = ?5"

@@ -54,6 +54,12 @@ run 2 orchctl show "";         has "empty" "$err"
 run 2 orchctl run p.yaml -z;   has "'-z'" "$err"
 run 2 orchctl runs --color blue; has "auto|always|never" "$err"
 run 2 orchctl runs --server http://x; has "--server is not in this version" "$err"
+ORCH_SERVER=http://x run 2 orchctl runs;        has "ORCH_SERVER is not in this version" "$err"
+ORCH_SERVER=http://x run 2 orchctl runs --json; is "$(json .error.code)" usage
+ORCH_SERVER=http://x run 0 orchctl runs --help
+ORCH_SERVER='' run 4 orchctl runs
+run 2 orchctl run p.yaml --only -p s=x; has "--only needs the name of a step, not the option '-p'" "$err"
+run 2 orchctl run p.yaml --only; has "needs an argument" "$err"
 run 2 orchctl resolve last a maybe --reason x; has "rerun" "$err"
 run 2 orchctl resolve last a failed; has "--reason" "$err"
 

@@ -110,6 +110,10 @@ Y
     run 1 orchctl doctor; has "fail  disk space"; has "ok    database"
     dd if=/dev/zero of="$work/small/ballast" bs=4k 2>/dev/null
     orchctl run ok.yaml >o 2>e; check test $? = 70; has "space" "$(cat e)"
+    run 0 orchctl runs; has "ok#1"
+    run 0 orchctl show last
+    run 0 orchctl logs last
+    run 1 orchctl doctor; has "fail  disk space"; lacks "backup"
     rm -f "$work/small/ballast"
     run 0 orchctl run ok.yaml -q
 fi

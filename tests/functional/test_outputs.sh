@@ -169,6 +169,28 @@ is "$(json '[.steps[]|select(.status=="succeeded")|.name]|join(" ")')" fifo
 is "$(json '[.steps[]|select(.reason=="output")]|length')" 7
 run 0 orchctl logs last; lacks s3cr3t; has "not kept as an artifact"
 grep -qF s3cr3t_value "$ORCH_HOME"/orch.db* && bad "the secret lies in the database"
+# What was refused does not stay in the data folder, whatever the step's end was.
+grep -rlF s3cr3t_value "$ORCH_HOME" --exclude-dir=secrets --exclude-dir=artifacts && bad "the secret lies in a folder of an attempt"
+find "$ORCH_HOME" -path '*/file@*' -name '*s3cr3t*' | grep . && bad "the secret is a name in a folder of an attempt"
+# In other forms too.
+cat >s4.yaml <<'Y'
+name: s
+secrets: [TOKEN]
+defaults: {env: {T: "${{ secrets.TOKEN }}"}, continue_on_error: true}
+steps:
+  plain:  {run: 'echo "o=$(printf %s "$T" | base64)" >> "$ORCH_OUTPUT"'}
+  one:    {run: 'echo "o=$(printf %s "a$T" | base64)" >> "$ORCH_OUTPUT"'}
+  two:    {run: 'echo "o=$(printf %s "ab$T" | base64)" >> "$ORCH_OUTPUT"'}
+  line:   {run: 'printf %s "$T" | base64 >> "$ORCH_OUTPUT"'}
+  typed:  {run: 'echo "n=$(printf %s "$T" | base64)" >> "$ORCH_OUTPUT"', outputs: {n: {type: integer}}}
+  folder: {run: 'mkdir "$ORCH_ARTIFACTS/$T" && touch "$ORCH_ARTIFACTS/$T/x"'}
+Y
+run 0 orchctl run s4.yaml; lacks czNjcjN0; lacks s3cr3t
+run 0 orchctl show last --json; is "$(json '[.steps[]|select(.reason=="output")]|length')" 6
+lacks czNjcjN0; lacks s3cr3t
+id=$(json .id)
+grep -rlE 'czNjcjN0|NjcjN0X3|zM2NyM3R' "$ORCH_HOME/runs/$id" && bad "the secret lies about in base64"
+find "$ORCH_HOME/runs/$id" -name '*s3cr3t*' | grep . && bad "the secret is a name in a folder of an attempt"
 # A long one is not told where a message cuts what it quotes.
 export ORCH_SECRET_TOKEN=$(printf 'long%096d' 7)
 run 0 orchctl run s3.yaml; lacks long00

@@ -20,6 +20,8 @@ run 0 orchctl show "$id"; has "interrupted"; has "orchctl resume"
 run 0 orchctl runs --json; is "$(json '.[0].status')" running
 run 0 orchctl logs "$id" live -f; has "orchctl resume" "$err"
 # A short step ended while nobody looked; the live one still runs.
+sleep 0.3
+date -u +%Y-%m-%dT%H:%M:%S.%3NZ >taken-in
 orchctl resume "$id" >resume.txt 2>&1 &
 resumed=$!
 eventually 10 grep -q "short: failed" resume.txt
@@ -27,6 +29,11 @@ run 4 orchctl resume "$id"; has "$(printf %.12s "$id")" "$err"
 touch go
 wait $resumed; is "$?" 0
 has "live: succeeded" "$(cat resume.txt)"
+run 0 orchctl show "$id" --json
+# A step ends when its attempt ends, also when nobody listened.
+is "$(json '[.steps[]|.finished_at == .attempts[-1].finished_at]|all')" true
+is "$(json '.finished_at == (.steps|map(.finished_at)|max)')" true
+check test "$(json '.steps[2].finished_at')" \< "$(cat taken-in)"
 is "$(sort ran | tr '\n' ' ')" "after 2 done live out short "
 run 0 orchctl show "$id" --json
 is "$(json .status)" succeeded

@@ -40,6 +40,18 @@ run 3 orchctl validate good.yaml bad.yaml; has "good.yaml: valid"
 run 6 orchctl validate none.yaml; has "none.yaml" "$err"
 run 6 orchctl validate none.yaml --json; is "$(json .valid)" false; is "$(json '.diagnostics[0].code')" unreadable
 run 3 orchctl validate /dev/null
+
+# Larger than a pipeline may be: a fault of the file.
+{ echo 'name: big'; head -c 17000000 /dev/zero | tr '\0' '#'; } >big.yaml
+run 3 orchctl validate big.yaml; has "big.yaml: error:" "$err"; has "[too-large]" "$err"
+run 3 orchctl validate - <big.yaml; has "[too-large]" "$err"
+run 3 orchctl validate big.yaml --json; is "$(json .valid)" false; is "$(json '.diagnostics|map(.code)|join(",")')" too-large
+for verb in run plan graph; do run 3 orchctl $verb ./big.yaml; has "[too-large]" "$err"; done
+run 3 orchctl run ./big.yaml --json
+is "$(json '"\(.error.code) \(.error.diagnostics[0].code)"')" "invalid too-large"
+run 3 orchctl run good.yaml --params-file big.yaml; has "[too-large]" "$err"
+run 3 orchctl run good.yaml --params-file big.yaml --json; is "$(json '.error.diagnostics[0].code')" too-large
+rm big.yaml
 printf 'name: x\0y\nsteps: {}\n' >nul.yaml;    run 3 orchctl validate nul.yaml
 printf 'name: x\nsteps: {a: {run: "\xff"}}\n' >utf.yaml; run 3 orchctl validate utf.yaml
 

@@ -1,6 +1,6 @@
 /* Masking: the first line is the secret, the rest the stream, in chunks of a size that it decides.
  * However it is cut, the same comes out. */
-#include "executor/step/mask.h"
+#include "base/mask.h"
 
 #include "base/limits.h"
 #include "base/mem.h"

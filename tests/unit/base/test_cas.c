@@ -184,8 +184,60 @@ static void files_with_two_names_are_copied(void **state)
     assert_int_equal(link(a, b), 0);
     struct cas_object object = put(&r, "a");
     check_object(&r, object.digest, "shared");
-    assert_int_not_equal(stat_of(a).st_ino, stat_object(&r, object.digest).st_ino);
-    assert_int_equal(stat_of(a).st_mode & 07777, 0644); /* the other name's owner keeps it */
+    /* The other name's owner keeps what he has; this name is no longer his. */
+    assert_int_not_equal(stat_of(b).st_ino, stat_object(&r, object.digest).st_ino);
+    assert_int_equal(stat_of(b).st_mode & 07777, 0644);
+    assert_int_equal(stat_of(a).st_ino, stat_object(&r, object.digest).st_ino);
+    write_file(b, "changed", 7);
+    check_object(&r, object.digest, "shared");
+    assert_string_equal(put(&r, "a").digest, object.digest);
+    assert_int_equal(count_objects(r.store), 1);
+}
+
+/* Names below a folder, programs, and an object that is damaged already. */
+static void names_of_others_are_replaced_everywhere(void **state)
+{
+    static const char *const names[] = {"out/a", "out/deep/b", "out/deep/run.sh"};
+    ROOM r = enter(state);
+    make_folder(&r, "out/deep");
+    make_folder(&r, "mine");
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        AUTO_FREE char *out = in_work(&r, names[i]);
+        AUTO_FREE char *mine = mem_printf("%s/mine/%zu", r.work, i);
+        write_file(mine, "bytes", 5);
+        assert_int_equal(chmod(mine, i == 2 ? 0755 : 0644), 0);
+        assert_int_equal(link(mine, out), 0);
+    }
+    char digest[DIGEST_TEXT];
+    digest_bytes("bytes", 5, digest);
+    AUTO_FREE char *damaged = cas_path(r.store, digest);
+    AUTO_FREE char *slot = mem_strndup(damaged, strlen(damaged) - DIGEST_TEXT);
+    assert_true(file_make_dirs(slot, 0755, NULL));
+    write_file(damaged, "bites", 5);
+    struct cas_object first = put(&r, "out");
+    check_object(&r, digest, "bytes");
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        AUTO_FREE char *mine = mem_printf("%s/mine/%zu", r.work, i);
+        struct stat was = stat_of(mine), is = stat_in_work(&r, names[i]);
+        assert_int_not_equal(was.st_ino, is.st_ino);
+        assert_int_equal(was.st_mode & 07777, i == 2 ? 0755 : 0644);
+        assert_int_equal(is.st_mode & 07777, i == 2 ? 0555 : 0444);
+        write_file(mine, "other", 5);
+    }
+    assert_int_equal(stat_in_work(&r, "out/deep").st_mode & 07777, 0555);
+    assert_string_equal(put(&r, "out").digest, first.digest);
+}
+
+static void folders_become_read_only(void **state)
+{
+    ROOM r = enter(state);
+    make_folder(&r, "out/deep/er");
+    put_text(&r, "out/deep/er/a", "x");
+    (void)put(&r, "out");
+    static const char *const folders[] = {"out", "out/deep", "out/deep/er"};
+    for (size_t i = 0; i < COUNT_OF(folders); i++)
+        assert_int_equal(stat_in_work(&r, folders[i]).st_mode & 07777, 0555);
+    assert_int_equal(stat_in_work(&r, "out/deep/er/a").st_mode & 07777, 0444);
 }
 
 static void files_of_another_file_system_are_copied(void **state)
@@ -205,7 +257,7 @@ static void files_of_another_file_system_are_copied(void **state)
     assert_true(file_remove_tree(memory, NULL));
     assert_ok(ok, err);
     assert_ok(fd >= 0, err);
-    assert_int_equal(stat_in_work(&r, "a").st_mode & 07777, 0644);
+    assert_int_equal(stat_in_work(&r, "a").st_mode & 07777, 0444);
 }
 
 static void executables_are_copied_and_keep_their_mode(void **state)
@@ -217,7 +269,7 @@ static void executables_are_copied_and_keep_their_mode(void **state)
     assert_int_equal(chmod(path, 0755), 0);
     struct cas_object first = put(&r, "out"), second = put(&r, "out");
     assert_string_equal(first.digest, second.digest);
-    assert_int_equal(stat_of(path).st_mode & 07777, 0755);
+    assert_int_equal(stat_of(path).st_mode & 07777, 0555);
     char digest[DIGEST_TEXT];
     digest_bytes("#!/bin/sh\n", 10, digest);
     AUTO_FREE char *manifest = mem_printf("%s x 10 run.sh\n", digest);
@@ -458,6 +510,8 @@ int main(void)
         cmocka_unit_test(empty_files_are_objects_too),
         cmocka_unit_test(same_bytes_are_stored_once),
         cmocka_unit_test(files_with_two_names_are_copied),
+        cmocka_unit_test(names_of_others_are_replaced_everywhere),
+        cmocka_unit_test(folders_become_read_only),
         cmocka_unit_test(files_of_another_file_system_are_copied),
         cmocka_unit_test(executables_are_copied_and_keep_their_mode),
         cmocka_unit_test(folders_have_a_manifest),

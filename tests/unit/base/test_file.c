@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 static void reads_up_to_its_limit(void **state)
 {
@@ -173,6 +174,29 @@ static void removes_trees(void **state)
     assert_true(exists(kept_file));
     assert_ok(file_remove_tree(kept_file, &err), err);
     assert_false(exists(kept_file));
+}
+
+/* As a user to whom permissions apply. */
+static void removes_read_only_trees(void **state)
+{
+    AUTO_FREE char *top = scratch_path(state, "locked");
+    assert_int_equal(mkdir(top, 0755), 0);
+    assert_int_equal(chmod(top, 0777), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (chdir(top) != 0 || (getuid() == 0 && setuid(65534) != 0) ||
+            !file_make_dirs("tree/a/b", 0755, NULL))
+            _exit(3);
+        write_file("tree/a/b/file", "x", 1);
+        if (chmod("tree/a/b/file", 0444) != 0 || chmod("tree/a/b", 0555) != 0 ||
+            chmod("tree/a", 0555) != 0 || chmod("tree", 0555) != 0)
+            _exit(4);
+        _exit(file_remove_tree("tree", NULL) && access("tree", F_OK) != 0 ? 0 : 5);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 /* Deeper than there are descriptors, and longer than any path may be. */
@@ -352,6 +376,7 @@ int main(void)
         cmocka_unit_test(replaces_in_the_working_folder),
         cmocka_unit_test(makes_folders),
         cmocka_unit_test(removes_trees),
+        cmocka_unit_test(removes_read_only_trees),
         cmocka_unit_test(removes_deep_trees),
         cmocka_unit_test(will_not_remove),
         cmocka_unit_test(will_not_empty_a_mount),

@@ -49,53 +49,28 @@ static void expect_error(const char *text, size_t len, const char *code)
     done(&d);
 }
 
-/* The core schema of YAML 1.2 without 0o and 0x, and what 1.1 would have made of it. */
+/* The core schema of YAML 1.2 without 0o, and what 1.1 would have made of it. */
 static void test_types(void **state)
 {
     static const struct {
         const char *text;
         enum dag_type type;
     } rows[] = {
-        {"true", DAG_BOOL},
-        {"False", DAG_BOOL},
-        {"yes", DAG_STRING},
-        {"on", DAG_STRING},
-        {"No", DAG_STRING},
-        {"~", DAG_NULL},
-        {"null", DAG_NULL},
-        {"nil", DAG_STRING},
-        {"tRue", DAG_STRING},
-        {"12", DAG_INT},
-        {"-12", DAG_INT},
-        {"+12", DAG_INT},
-        {"007", DAG_INT},
-        {"0o17", DAG_STRING},
-        {"0x1F", DAG_STRING},
-        {"1_000", DAG_STRING},
-        {"12:30", DAG_STRING},
-        {"12:30:45", DAG_STRING},
-        {"2024-01-01", DAG_STRING},
-        {"1.5", DAG_NUMBER},
-        {".5", DAG_NUMBER},
-        {"5.", DAG_NUMBER},
-        {"1e3", DAG_NUMBER},
-        {"1e", DAG_STRING},
-        {"-.5e-3", DAG_NUMBER},
-        {".", DAG_STRING},
-        {"1.2.3", DAG_STRING},
-        {".inf", DAG_NUMBER},
-        {"-.INF", DAG_NUMBER},
-        {".nan", DAG_NUMBER},
-        {"'12'", DAG_STRING},
-        {"\"true\"", DAG_STRING},
-        {"!!str 12", DAG_STRING},
-        {"- a", DAG_LIST},
-        {"a: b", DAG_MAP},
-        {"[]", DAG_LIST},
-        {"{}", DAG_MAP},
-        {"-", DAG_LIST},
-        {"+", DAG_STRING},
-        {"|\n 12", DAG_STRING},
+        {"true", DAG_BOOL},       {"False", DAG_BOOL},      {"yes", DAG_STRING},
+        {"on", DAG_STRING},       {"No", DAG_STRING},       {"~", DAG_NULL},
+        {"null", DAG_NULL},       {"nil", DAG_STRING},      {"tRue", DAG_STRING},
+        {"12", DAG_INT},          {"-12", DAG_INT},         {"+12", DAG_INT},
+        {"007", DAG_INT},         {"0o17", DAG_STRING},     {"0x1F", DAG_INT},
+        {"0x", DAG_STRING},       {"0xG", DAG_STRING},      {"0X1F", DAG_STRING},
+        {"-0x1F", DAG_STRING},    {"'0x1F'", DAG_STRING},   {"1_000", DAG_STRING},
+        {"12:30", DAG_STRING},    {"12:30:45", DAG_STRING}, {"2024-01-01", DAG_STRING},
+        {"1.5", DAG_NUMBER},      {".5", DAG_NUMBER},       {"5.", DAG_NUMBER},
+        {"1e3", DAG_NUMBER},      {"1e", DAG_STRING},       {"-.5e-3", DAG_NUMBER},
+        {".", DAG_STRING},        {"1.2.3", DAG_STRING},    {".inf", DAG_NUMBER},
+        {"-.INF", DAG_NUMBER},    {".nan", DAG_NUMBER},     {"'12'", DAG_STRING},
+        {"\"true\"", DAG_STRING}, {"!!str 12", DAG_STRING}, {"- a", DAG_LIST},
+        {"a: b", DAG_MAP},        {"[]", DAG_LIST},         {"{}", DAG_MAP},
+        {"-", DAG_LIST},          {"+", DAG_STRING},        {"|\n 12", DAG_STRING},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -297,7 +272,15 @@ static void test_values(void **state)
     d = read_text("[9223372036854775807, -9223372036854775808, 9223372036854775808, .inf, -.nan]");
     assert_false(node_value(&d.root, &d.arena, &d.diags, &value));
     assert_int_equal(d.diags.errors, 3);
+    assert_non_null(strstr(d.diags.items[1].hint, "quotes"));
     assert_int_equal(value.u.list.items[1].u.integer == INT64_MIN, 1);
+    done(&d);
+    d = read_text("[0x1F, 0x0, 0x00007fffFFFFffffFFFF, 0x8000000000000000, 0x10000000000000000]");
+    assert_false(node_value(&d.root, &d.arena, &d.diags, &value));
+    assert_int_equal(d.diags.errors, 2);
+    assert_int_equal(value.u.list.items[0].u.integer, 31);
+    assert_int_equal(value.u.list.items[1].u.integer, 0);
+    assert_int_equal(value.u.list.items[2].u.integer, INT64_MAX);
     done(&d);
 }
 

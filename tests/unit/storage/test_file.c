@@ -278,6 +278,64 @@ static void write_and_die(void)
     waitpid(pid, NULL, 0);
 }
 
+static void fill_disk(bool fill)
+{
+    AUTO_FREE char *path = mem_printf("%s/ballast", test_dir);
+    static const char block[4096];
+    (void)unlink(path);
+    if (!fill)
+        return;
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    while (write(fd, block, sizeof block) > 0)
+        continue;
+    close(fd);
+}
+
+static void unlink_in_dir(const char *name)
+{
+    AUTO_FREE char *path = mem_printf("%s/%s", test_dir, name);
+    (void)unlink(path);
+}
+
+/* What is recorded is read without a byte of room, also what lies in the log of a writer that died;
+ * and a writer that lives is not disturbed. */
+static void test_reading_on_a_full_disk(void **state)
+{
+    (void)state;
+    if (!mount_small())
+        skip();
+    struct store_conf look = {.data_dir = test_dir, .read_only = true};
+    size_t counts[3] = {0};
+    write_runs(3);
+    fill_disk(true);
+    struct store *s = try_open(&look, ERR_NONE, NULL);
+    counts[0] = list_runs(s);
+    store_close(s);
+    fill_disk(false);
+    write_and_die();
+    unlink_in_dir("orch.db-shm");
+    fill_disk(true);
+    s = try_open(&look, ERR_NONE, NULL);
+    counts[1] = list_runs(s);
+    bool whole = store_verify_journal(s, &(int64_t){0}, NULL);
+    store_close(s);
+    bool kept = exists("orch.db-wal");
+    fill_disk(false);
+    struct store *writer = open_store();
+    fill_disk(true);
+    s = try_open(&look, ERR_NONE, NULL);
+    counts[2] = list_runs(s);
+    store_close(s);
+    fill_disk(false);
+    store_close(writer);
+    umount2(test_dir, MNT_DETACH);
+    assert_int_equal(counts[0], 3);
+    assert_int_equal(counts[1], 4);
+    assert_int_equal(counts[2], 4);
+    assert_true(whole && kept);
+}
+
 static void test_read_only_file_system(void **state)
 {
     (void)state;
@@ -354,6 +412,7 @@ int main(void)
         TEST(test_damaged_pages),
         TEST(test_held_database),
         TEST(test_full_disk),
+        TEST(test_reading_on_a_full_disk),
         TEST(test_read_only_file_system),
         TEST(test_read_only_folder),
     };

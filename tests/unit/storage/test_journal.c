@@ -27,7 +27,7 @@ static void add_everything(struct store_batch *b, const char *id, const char *pi
     store_add_step_state(b, T0 + 53, id, "b", "waiting", "retry", 1, T0 + 99, "later\n\xc3\xa4");
     store_add_verdict(b, T0 + 54, "uid:7", id, "b", "resolve", "{\"why\":\"x\"}");
     store_add_verdict(b, T0 + 54, "uid:7", id, NULL, "cancel", NULL);
-    store_add_run_state(b, T0 + 60, id, "cancelled", "cancelled");
+    store_add_run_end(b, T0 + 60, id, "cancelled", "cancelled", T0 + 55);
 }
 
 static int64_t write_some(int runs)

@@ -86,6 +86,12 @@ static void test_run_states(void **state)
     assert_string_equal(run.status, "failed");
     assert_string_equal(run.reason, "timeout");
     assert_int_equal(run.finished_ms, T0 + 50);
+    b = store_batch_new();
+    store_add_step_end(b, T0 + 70, run_id, "b", "failed", "exit", 1, T0 + 61, "why");
+    store_add_run_end(b, T0 + 70, run_id, "failed", NULL, T0 + 62);
+    commit(s, b);
+    assert_int_equal(get_run(s, &a).finished_ms, T0 + 62);
+    assert_int_equal(get_step(s, &a, 1).finished_ms, T0 + 61);
     store_close(s);
 }
 

@@ -9,11 +9,11 @@
  * A view knows for each of its last symbols where in the stream it began, so that a match, which is
  * counted in symbols, marks the right bytes.
  */
-#include "executor/step/mask.h"
+#include "base/mask.h"
 
 #include "base/limits.h"
+#include "base/mask_set.h"
 #include "base/mem.h"
-#include "executor/step/mask_set.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -47,6 +47,7 @@ struct mask {
     uint64_t start;     /* position in the stream of bytes[0] */
     size_t transparent; /* newlines since the last symbol */
     bool in_mask;       /* the last byte given out was masked */
+    bool found;         /* a whole secret */
 };
 
 struct mask *mask_new(const struct mask_set *set)
@@ -102,6 +103,7 @@ static void add_symbol(struct mask *m, struct view *v, unsigned char c, uint64_t
     v->node = mask_set_next(m->set, v->node, mask_fold(c));
     uint32_t match = m->set->nodes[v->node].match;
     if (match > 0) {
+        m->found = true;
         mark(m, symbol_start(m, v, match), to);
     }
 }
@@ -372,4 +374,62 @@ void mask_end(struct mask *m, struct buf *ret)
     }
     give_out(m, m->len, ret);
     forget(m);
+}
+
+/* ---- looking only
+ * ----------------------------------------------------------------------------------- */
+
+bool mask_found(const struct mask *m)
+{
+    return m->found;
+}
+
+bool mask_finds(const struct mask_set *set, const void *data, size_t len)
+{
+    if (set == NULL) {
+        return false;
+    }
+    struct mask *m = mask_new(set);
+    AUTO_BUF struct buf out = BUF_INIT(SIZE_MAX / 2);
+    const char *at = data;
+    while (len > 0 && !m->found) {
+        size_t some = len < 4096 ? len : 4096;
+        mask_add(m, at, some, &out);
+        buf_clear(&out);
+        at += some;
+        len -= some;
+    }
+    bool found = m->found;
+    mask_free(m);
+    return found;
+}
+
+void mask_hide(const struct mask_set *set, char *text, size_t size)
+{
+    if (set == NULL) {
+        return;
+    }
+    AUTO_BUF struct buf clean = BUF_INIT(SIZE_MAX / 2);
+    struct mask *m = mask_new(set);
+    mask_add(m, text, strlen(text), &clean);
+    mask_end(m, &clean);
+    mask_free(m);
+    size_t len = clean.len < size ? clean.len : size - 1;
+    memcpy(text, buf_str(&clean), len);
+    text[len] = '\0';
+}
+
+size_t mask_begins(const struct mask_set *set, const char *text)
+{
+    uint32_t node = 0;
+    size_t len = 0;
+    while (set != NULL && text[len] != '\0') {
+        uint32_t next = mask_set_next(set, node, mask_fold((unsigned char)text[len]));
+        if (set->nodes[next].depth != len + 1) {
+            break;
+        }
+        node = next;
+        len++;
+    }
+    return len;
 }

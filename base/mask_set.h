@@ -1,8 +1,8 @@
 /*
  * mask_set.h - the trie of patterns, between mask_set.c and mask.c.
  */
-#ifndef EXECUTOR_STEP_MASK_SET_H
-#define EXECUTOR_STEP_MASK_SET_H
+#ifndef BASE_MASK_SET_H
+#define BASE_MASK_SET_H
 
 #include <stdbool.h>
 #include <stddef.h>

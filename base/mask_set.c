@@ -2,11 +2,11 @@
  * mask_set.c - the patterns as one trie with failure links (Aho and Corasick, 1975): one walk over
  * the stream finds all of them at once.
  */
-#include "executor/step/mask_set.h"
+#include "base/mask_set.h"
 
 #include "base/limits.h"
+#include "base/mask.h"
 #include "base/mem.h"
-#include "executor/step/mask.h"
 
 #include <stdlib.h>
 #include <string.h>

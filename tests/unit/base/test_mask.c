@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/mask.h"
 #include "base/mem.h"
-#include "executor/step/mask.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -225,6 +225,42 @@ static void text_without_the_secret_is_left_alone(void **state)
     }
 }
 
+static void finds_secrets(void **state)
+{
+    static const struct {
+        const char *text;
+        bool found;
+    } rows[] = {
+        {"a hunter2222 b", true},       {"hunter222", false},   {"", false},
+        {"aHVudGVyMjIyMg==", true},     /* alone */
+        {"eGh1bnRlcjIyMjJ5", true},     /* behind one byte */
+        {"eHhodW50ZXIyMjIyeQ==", true}, /* behind two */
+        {"%68unter2222", true},         {"hunt\ner2222", true},
+    };
+    (void)state;
+    AUTO_FREE char *secret = mem_strdup("hunter2222");
+    struct mask_set *set = mask_set_new(&secret, 1);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        if (mask_finds(set, rows[i].text, strlen(rows[i].text)) != rows[i].found) {
+            fail_msg("%s", rows[i].text);
+        }
+    }
+    AUTO_FREE char *far = mem_alloc(10001);
+    memset(far, '.', 10000);
+    memcpy(far + 4090, "hunter2222", 10); /* over the border of two pieces */
+    assert_true(mask_finds(set, far, 10000));
+    assert_false(mask_finds(NULL, "hunter2222", 10));
+    assert_int_equal(mask_begins(set, "hunter-"), 6);
+    assert_int_equal(mask_begins(set, "aHVudGVyMj'"), 10);
+    assert_int_equal(mask_begins(set, "xhunter2222"), 0);
+    assert_int_equal(mask_begins(set, "hhunter2222"), 1);
+    assert_int_equal(mask_begins(NULL, "hunter2222"), 0);
+    char text[] = "'d/hunter2222' is a link, 'hunter";
+    mask_hide(set, text, sizeof(text));
+    assert_string_equal(text, "'d/***' is a link, '***");
+    mask_set_free(set);
+}
+
 static void is_quick(void **state)
 {
     (void)state;
@@ -254,9 +290,9 @@ static void is_quick(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fixed_cases), cmocka_unit_test(without_secrets_nothing_changes),
-        cmocka_unit_test(never_leaks), cmocka_unit_test(text_without_the_secret_is_left_alone),
-        cmocka_unit_test(is_quick),
+        cmocka_unit_test(fixed_cases),   cmocka_unit_test(without_secrets_nothing_changes),
+        cmocka_unit_test(never_leaks),   cmocka_unit_test(text_without_the_secret_is_left_alone),
+        cmocka_unit_test(finds_secrets), cmocka_unit_test(is_quick),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

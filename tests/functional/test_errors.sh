@@ -56,6 +56,13 @@ run 1 orchctl doctor; has "fail  database"; has "2"
 restore
 run 0 orchctl doctor
 
+# ---- output that cannot be written: what succeeded says so
+run 70 sh -c 'orchctl run ok.yaml >/dev/full';        has "could not write to standard output" "$err"
+run 70 sh -c 'orchctl run ok.yaml --json >/dev/full'; has "could not write to standard output" "$err"
+run 70 sh -c 'orchctl runs >/dev/full';               has "could not write to standard output" "$err"
+run 0 sh -c 'orchctl run ok.yaml -q >/dev/full'
+run 0 bash -c 'set -o pipefail; orchctl run ok.yaml | true'; is "$err" ""
+
 # ---- the data folder cannot be made, or written
 touch file
 orchctl run ok.yaml --data file/below >o 2>e; check test $? -ne 0; has "file" "$(cat e)"

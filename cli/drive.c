@@ -117,6 +117,21 @@ static void say_settled(struct drive *d)
     }
 }
 
+/* Steps of a run that was taken over, and that wait for a person's word since before. */
+static void say_waiting(struct drive *d)
+{
+    AUTO_ARENA struct arena a = ARENA_INIT;
+    struct store_step *steps;
+    size_t count;
+    struct err err = ERR_INIT;
+    if (d->c->json || !store_get_steps(engine_store(d->engine), d->id, &a, &steps, &count, &err))
+        return; /* 'show' tells */
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(steps[i].status, "waiting") == 0 && steps[i].reason &&
+            strcmp(steps[i].reason, "resolve") == 0)
+            live_waiting(&d->live, &steps[i]);
+}
+
 void drive_begin(struct drive *d, const char *id, const char *verb)
 {
     memcpy(d->id, id, sizeof(d->id));
@@ -131,6 +146,8 @@ void drive_begin(struct drive *d, const char *id, const char *verb)
     }
     if (args_text(&d->c->args, "from") || args_text(&d->c->args, "only"))
         say_settled(d);
+    if (strcmp(verb, "resume") == 0)
+        say_waiting(d);
     if (d->signals > 0)
         stop(d); /* asked for while the run was being made */
 }

@@ -204,6 +204,12 @@ static const char *running_text(struct arena *a, const struct engine_event *ev)
     return arena_printf(a, "running (attempt %" PRIu32 ")", ev->attempt);
 }
 
+/* Nothing goes on before somebody has said how the step ended. */
+static bool waits_for_word(const struct engine_event *ev)
+{
+    return strcmp(ev->status, "waiting") == 0 && ev->reason && strcmp(ev->reason, "resolve") == 0;
+}
+
 static const char *waiting_text(struct arena *a, const struct engine_event *ev)
 {
     const char *why = why_text(a, ev);
@@ -212,7 +218,7 @@ static const char *waiting_text(struct arena *a, const struct engine_event *ev)
         return arena_printf(a, "attempt %" PRIu32 " failed: %s; retry in %s", ev->attempt, why,
                             cli_duration(a, delay));
     }
-    if (ev->reason && strcmp(ev->reason, "resolve") == 0)
+    if (waits_for_word(ev))
         return arena_printf(a,
                             "waiting: nobody knows how attempt %" PRIu32 " ended; look, and say\n"
                             "    orchctl resolve %.12s %s rerun|succeeded|failed --reason TEXT",
@@ -239,7 +245,7 @@ static void say_step(struct live *l, const struct engine_event *ev)
         const char *text = SAYINGS[i].text(&a, ev);
         bool failed = strcmp(ev->status, "failed") == 0;
         if (l->c->quiet) {
-            if (failed)
+            if (failed || waits_for_word(ev))
                 fprintf(stderr, "orchctl: %s: %s\n", term_safe(&a, ev->step), text);
             return;
         }
@@ -248,6 +254,24 @@ static void say_step(struct live *l, const struct engine_event *ev)
             print_tail(l, ev);
         return;
     }
+}
+
+void live_waiting(struct live *l, const struct store_step *step)
+{
+    struct engine_event ev = {
+        .kind = ENGINE_STEP,
+        .at_ms = now_ms(),
+        .run = l->id,
+        .step = step->name,
+        .folder = step->folder,
+        .attempt = step->attempt,
+        .status = step->status,
+        .reason = step->reason,
+        .exit_code = -1,
+        .duration_ms = -1,
+    };
+    say_step(l, &ev);
+    fflush(stdout);
 }
 
 static void track(struct live *l, const struct engine_event *ev)

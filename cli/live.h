@@ -24,6 +24,8 @@ struct live {
 
 void live_init(struct live *l, struct cli *c);
 void live_done(struct live *l);
+/* A step that waits for a person's word, as recorded: says how to give it. */
+void live_waiting(struct live *l, const struct store_step *step);
 void live_event(void *live, const struct engine_event *event); /* an engine_conf.observe */
 void live_tick(struct live *l);                                /* redraws the status line */
 void live_clear(struct live *l);                               /* removes it */

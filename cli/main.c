@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -157,6 +158,14 @@ static void fill_standard_streams(void)
             _exit(EXIT_INTERNAL);
 }
 
+/* Whoever closes a pipe, or a terminal, has seen enough: that is no failure. Where it was an
+ * earlier write that failed nobody knows why any more, and the descriptor is asked. */
+static bool reader_has_gone(int sys)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return sys == EPIPE || (poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLHUP)) != 0);
+}
+
 int main(int argc, char **argv)
 {
     fill_standard_streams();
@@ -168,8 +177,11 @@ int main(int argc, char **argv)
     struct cli c = {.json = asks_json(argc, argv)};
     int code = run_words(&c, argc, argv);
     errno = 0;
-    if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE && errno != 0) {
-        fprintf(stderr, "orchctl: could not write to standard output: %s\n", strerror(errno));
+    bool lost = fflush(stdout) != 0 || ferror(stdout);
+    int sys = errno;
+    if (lost && !reader_has_gone(sys)) {
+        fprintf(stderr, "orchctl: could not write to standard output%s%s\n", sys ? ": " : "",
+                sys ? strerror(sys) : "");
         code = code == EXIT_DONE ? EXIT_INTERNAL : code;
     }
     free(c.data_dir);

@@ -175,9 +175,17 @@ static void check_database(struct check *k)
     struct err err = ERR_INIT;
     struct store_facts facts;
     int64_t rows = 0;
-    struct store *s = cli_open_store(k->c, &err);
-    if (!s && err.code == ERR_UNAVAILABLE) {
+    struct store_conf conf = {.url = cli_storage(k->c),
+                              .data_dir = cli_data_dir(k->c),
+                              .must_exist = true,
+                              .read_only = true};
+    struct store *s = store_open(&conf, &err);
+    if (!s && err.code == ERR_NOT_FOUND) {
         say(k, OK, "none yet; the first run makes it", NULL);
+        return;
+    }
+    if (!s && err.code == ERR_UNSUPPORTED) { /* an older schema, or a storage not in this version */
+        say(k, WARN, arena_strdup(k->a, err.msg), NULL);
         return;
     }
     if (!s || !store_get_facts(s, k->a, &facts, &err) || !store_verify_journal(s, &rows, &err))

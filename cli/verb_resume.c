@@ -24,7 +24,7 @@ static bool find_run(struct cli *c, char ret_id[ID_SIZE], struct err *err)
 }
 
 /* Takes the run over, does `act` (may be NULL), and goes on with it to its end. `ret_busy`: another
- * was faster, and nothing was said. */
+ * has it, and nothing was said. */
 static int adopt(struct cli *c, const char *id, const char *verb,
                  bool (*act)(struct drive *d, struct err *err), bool *ret_busy)
 {
@@ -35,7 +35,7 @@ static int adopt(struct cli *c, const char *id, const char *verb,
     if (!drive_open(&d, c, &err)) {
         code = cli_fail(c, &err);
     } else if (!engine_adopt_run(d.engine, id, &err)) {
-        *ret_busy = act && err.code == ERR_BUSY && engine_alive(cli_data_dir(c), id);
+        *ret_busy = err.code == ERR_BUSY && engine_alive(cli_data_dir(c), id);
         code = *ret_busy ? EXIT_DONE : cli_fail(c, &err);
     } else if (!act && !engine_check_run(d.engine, id, &err)) {
         code = cli_fail(c, &err);
@@ -93,7 +93,14 @@ static int resume(struct cli *c)
     if (!find_run(c, id, &err))
         return cli_fail(c, &err);
     bool busy;
-    return adopt(c, id, "resume", NULL, &busy);
+    int code = adopt(c, id, "resume", NULL, &busy);
+    if (!busy)
+        return code;
+    err_set(&err, ERR_BUSY,
+            "run %s needs no resuming: another orchctl drives it; 'orchctl logs %.12s -f' follows "
+            "it, 'orchctl cancel %.12s' ends it",
+            id, id, id);
+    return cli_fail_code(c, &err, EXIT_USAGE);
 }
 
 static const struct option RESUME_OPTIONS[] = {

@@ -56,6 +56,25 @@ run 1 orchctl doctor; has "fail  database"; has "2"
 restore
 run 0 orchctl doctor
 
+# ---- its list of migrations is gone: every verb says so
+/usr/bin/python3 - "$ORCH_HOME/orch.db" <<'PY'
+import sqlite3, sys
+c = sqlite3.connect(sys.argv[1])
+c.execute("delete from migrations")
+c.commit()
+PY
+orchctl run ok.yaml >o 2>e; code=$?; check test $code = 70; has "list of migrations is empty" "$(cat e)"
+run $code orchctl runs; has "list of migrations is empty" "$err"
+run 1 orchctl doctor;   has "list of migrations is empty"; has "fail  database"
+restore
+
+# ---- output that cannot be written: what succeeded says so
+run 70 sh -c 'orchctl run ok.yaml >/dev/full';        has "could not write to standard output" "$err"
+run 70 sh -c 'orchctl run ok.yaml --json >/dev/full'; has "could not write to standard output" "$err"
+run 70 sh -c 'orchctl runs >/dev/full';               has "could not write to standard output" "$err"
+run 0 sh -c 'orchctl run ok.yaml -q >/dev/full'
+run 0 bash -c 'set -o pipefail; orchctl run ok.yaml | true'; is "$err" ""
+
 # ---- the data folder cannot be made, or written
 touch file
 orchctl run ok.yaml --data file/below >o 2>e; check test $? -ne 0; has "file" "$(cat e)"

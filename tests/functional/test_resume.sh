@@ -25,7 +25,8 @@ date -u +%Y-%m-%dT%H:%M:%S.%3NZ >taken-in
 orchctl resume "$id" >resume.txt 2>&1 &
 resumed=$!
 eventually 10 grep -q "short: failed" resume.txt
-run 4 orchctl resume "$id"; has "$(printf %.12s "$id")" "$err"
+run 2 orchctl resume "$id"; has "$(printf %.12s "$id")" "$err"; has "another orchctl drives it" "$err"
+run 2 orchctl resume "$id" --json; is "$(json .error.code)" busy
 touch go
 wait $resumed; is "$?" 0
 has "live: succeeded" "$(cat resume.txt)"
@@ -59,11 +60,17 @@ kill -9 "$(engine_pid "$id")"
 for record in "$ORCH_HOME/runs/$id"/*@1/record; do # the supervisors of its attempts
     for pid in $(holders orch-step "$record"); do kill -9 "$pid"; done
 done
+orchctl resume "$id" -q >resume.txt 2>quiet.txt &
+resumed=$!
+eventually 15 grep -q "b: waiting" quiet.txt
+has "orchctl resolve $(printf %.12s "$id") b" "$(cat quiet.txt)"
+kill -9 $resumed
+wait $resumed 2>/dev/null
 orchctl resume "$id" >resume.txt 2>&1 &
 resumed=$!
 eventually 15 grep -q "b: waiting" resume.txt
 has "orchctl resolve" "$(cat resume.txt)"
-eventually 10 grep -q "a: succeeded" resume.txt
+eventually 10 sh -c "orchctl show $id --json | jq -e '.steps[0].status == \"succeeded\"'"
 run 0 orchctl show "$id"; has "waiting"; has "resolve"
 run 2 orchctl resolve "$id" a failed --reason x
 run 0 orchctl resolve "$id" b succeeded --reason "looked at the line"

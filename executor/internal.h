@@ -89,6 +89,9 @@ int spawn_launcher(const char *program, bool scoped, int sock, pid_t *ret_pid);
 /* Whether a service manager could give us cgroups of our own. */
 bool spawn_can_scope(void);
 
+/* facts.c: the launcher has answered a PROBE. */
+void facts_heard(struct exec *e, const struct step_msg *msg);
+
 /* attempt.c */
 struct exec_attempt *attempt_new(struct exec *e, const char *folder, const char *run,
                                  const char *step, int64_t number, const struct exec_events *events,

@@ -98,12 +98,29 @@ const char *confine_path(const struct confine *c)
 /* ---- while it runs
  * -------------------------------------------------------------------------------- */
 
+/* Members that are measured in `from` go to `to`; `over`: also where that has one. */
+static void fill(struct step_usage *to, const struct step_usage *from, bool over)
+{
+    for (size_t i = 0; i < step_usage_field_count; i++) {
+        size_t offset = step_usage_fields[i].offset;
+        int64_t value = *(const int64_t *)((const char *)from + offset);
+        int64_t *target = (int64_t *)((char *)to + offset);
+        if (value >= 0 && (over || *target < 0)) {
+            *target = value;
+        }
+    }
+}
+
+/* What the hierarchies of the place do not measure, the processes tell. */
 void confine_sample(struct confine *c, struct step_usage *ret)
 {
     if (c->place != NULL) {
         cg_usage(c->place, ret);
-    } else {
-        tree_usage(ret);
+    }
+    if (ret->cpu_us < 0 || ret->memory_bytes < 0) {
+        struct step_usage tree = STEP_USAGE_NONE;
+        tree_usage(&tree);
+        fill(ret, &tree, false);
     }
     c->peak_bytes = ret->memory_bytes > c->peak_bytes ? ret->memory_bytes : c->peak_bytes;
 }
@@ -115,13 +132,7 @@ void confine_measure(struct confine *c, struct step_usage *ret)
         return;
     }
     cg_usage(c->place, &place);
-    for (size_t i = 0; i < step_usage_field_count; i++) {
-        const struct step_usage_field *f = &step_usage_fields[i];
-        int64_t value = *(const int64_t *)((const char *)&place + f->offset);
-        if (value >= 0) {
-            *(int64_t *)((char *)ret + f->offset) = value;
-        }
-    }
+    fill(ret, &place, true);
     if (place.peak_bytes < 0 && c->peak_bytes > ret->peak_bytes) {
         ret->peak_bytes = c->peak_bytes;
     }

@@ -22,8 +22,13 @@ when() {
     return 1
 }
 
-# Every cgroup of ours on this host.
-our_cgroups() { find /sys/fs/cgroup -type d -path '*/orchd.*/*' ! -name launcher 2>/dev/null; }
+# Places that were made since this test began, and are there a moment after.
+every_place() { find /sys/fs/cgroup -type d -path '*/orchd.*/*' ! -name launcher 2>/dev/null | sort; }
+places_before=$(every_place)
+new_places() { every_place | grep -vxF "${places_before:-none}"; }
+no_new_places() {
+    eventually 10 sh -c "test -z \"\$(find /sys/fs/cgroup -type d -path '*/orchd.*/*' ! -name launcher 2>/dev/null | grep -vxF '${places_before:-none}')\"" || new_places
+}
 # Processes of ours that are alive: all of a test carry its data folder in their environment.
 alive() {
     local dir count=0

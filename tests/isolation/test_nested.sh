@@ -17,6 +17,11 @@ mount -t proc proc /proc
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
     umount /sys/fs/cgroup
     mount -t cgroup2 none /sys/fs/cgroup
+else
+    findmnt -rno TARGET,FS-OPTIONS -t cgroup | while read -r target options; do
+        umount "$target"
+        mount -t cgroup -o "$(echo "$options" | tr , '\n' | grep -vE '^(rw|ro|noprefix|xattr|release_agent.*)$' | paste -sd, -)" none "$target"
+    done
 fi
 sleep 100 &
 sleeper=$!
@@ -39,6 +44,6 @@ fi
 run 0 sh -c "$enter; exec unshare -C -m -p --fork sh inside.sh"
 is "$(cat result)" "succeeded null, failed oom"
 # What it made lay inside the container's own cgroups, and is gone.
-is "$(our_cgroups | head -n 3)" ""
+no_new_places
 find /sys/fs/cgroup -depth -type d -path '*/nested*' -exec rmdir {} + 2>/dev/null
 finish

@@ -8,7 +8,7 @@ JOBS=${ORCH_JOBS:-$(nproc)}
 # What Debian 12 calls things, by what they are for.
 # shellcheck disable=SC2034
 BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libuv1-dev libyaml-dev libsqlite3-dev libjansson-dev
-    libssl-dev uthash-dev libsmartcols-dev libcgroup-dev)
+    libssl-dev libseccomp-dev uthash-dev libsmartcols-dev libcgroup-dev)
 # shellcheck disable=SC2034
 EXAMPLE_PACKAGES=(python3 python3-pandas python3-sklearn)
 # shellcheck disable=SC2034

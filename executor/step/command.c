@@ -3,11 +3,13 @@
  * loaded, nothing is copied, and a failure comes back in plain memory.
  *
  * The child shares our memory until it has called execve: it may use system calls and its own
- * stack, and write to struct launch, and nothing else.
+ * stack, and write to struct launch, and nothing else. That holds for a sandbox too: namespaces,
+ * also one of users, belong to the process, and not to its memory.
  *
  * What is true after a kill -9 of the supervisor: before PR_SET_PDEATHSIG is set, the child finds
  * itself with another parent and exits; after, the kernel kills it. So no command outlives its
- * supervisor, and none starts without one.
+ * supervisor, and none starts without one. A change of user clears the mark: it is set again, and
+ * the parent looked at again. (A setuid program clears it too; only a privileged step can run one.)
  */
 #include "executor/step/command.h"
 
@@ -26,20 +28,24 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define STACK (64 << 10)
+#define STACK (128 << 10)
+#define OOM_SCORE "500" /* the kernel kills a step before the inference beside it */
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
 
-enum stage { STAGE_NONE, STAGE_SETUP, STAGE_CWD, STAGE_EXEC };
+enum stage { STAGE_NONE, STAGE_SETUP, STAGE_CGROUP, STAGE_SANDBOX, STAGE_CWD, STAGE_EXEC };
 
 struct launch {
     const struct step_spec *spec;
     char *const *argv;
-    const char *path; /* the search path */
+    char *const *env;
+    const char *path;                  /* the search path */
+    const struct command_place *place; /* or NULL */
     pid_t parent;
     int out, err;
     /* by the child, where it failed */
     volatile enum stage stage;
     volatile int error;
+    struct sandbox_failure failure; /* of STAGE_SANDBOX */
 };
 
 static const char *find_env(const struct step_spec *spec, const char *name)
@@ -81,12 +87,12 @@ static int exec_search(const struct launch *l)
     char candidate[PATH_MAX];
     int error = ENOENT;
     if (strchr(l->argv[0], '/') != NULL) {
-        execve(l->argv[0], l->argv, l->spec->env);
+        execve(l->argv[0], l->argv, l->env);
         return errno;
     }
     for (const char *path = l->path; path != NULL;) {
         path = next_candidate(path, l->argv[0], candidate);
-        execve(candidate, l->argv, l->spec->env);
+        execve(candidate, l->argv, l->env);
         if (errno == ENOENT || errno == ENOTDIR) {
             continue;
         }
@@ -109,18 +115,58 @@ static bool set_up(const struct launch *l)
            sigprocmask(SIG_SETMASK, &none, NULL) == 0;
 }
 
+/* A failure is of no consequence, and no error: a place where it may not be raised. */
+static void set_oom_score(void)
+{
+    AUTO_CLOSE int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    (void)!(fd < 0 || write(fd, OOM_SCORE, sizeof(OOM_SCORE) - 1) < 0);
+}
+
+static bool enter_cgroups(const struct command_place *place)
+{
+    for (size_t i = 0; i < place->entry_count; i++) {
+        if (write(place->entries[i], "0", 1) != 1) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A change of user clears what set_up() asked for. */
+static bool enter_sandbox(struct launch *l)
+{
+    const struct command_place *place = l->place;
+    return sandbox_enter(place->sandbox, l->spec, place->folder, place->limited, &l->failure) &&
+           (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == l->parent);
+}
+
+_Noreturn static void fail(struct launch *l)
+{
+    l->error = errno != 0 ? errno : EIO;
+    _exit(127);
+}
+
 static int child(void *arg)
 {
     struct launch *l = arg;
     l->stage = STAGE_SETUP;
     if (!set_up(l)) {
-        l->error = errno;
-        _exit(127);
+        fail(l);
+    }
+    l->stage = STAGE_CGROUP;
+    if (l->place != NULL && !enter_cgroups(l->place)) {
+        fail(l);
+    }
+    l->stage = STAGE_SANDBOX;
+    if (l->place != NULL) {
+        set_oom_score();
+    }
+    if (l->place != NULL && l->place->sandbox != NULL && !enter_sandbox(l)) {
+        fail(l);
     }
     l->stage = STAGE_CWD;
     if (chdir(l->spec->cwd) < 0) {
-        l->error = errno;
-        _exit(127);
+        fail(l);
     }
     l->stage = STAGE_EXEC;
     l->error = exec_search(l);
@@ -229,6 +275,14 @@ static bool explain(const struct launch *l, struct err *err)
     if (l->stage == STAGE_EXEC) {
         return explain_exec(l, err);
     }
+    if (l->stage == STAGE_SANDBOX && l->failure.what != NULL) {
+        return sandbox_explain(&l->failure, err);
+    }
+    if (l->stage == STAGE_CGROUP) {
+        const struct sandbox_failure failure = {.error = l->error,
+                                                .what = "cannot enter the step's cgroup"};
+        return sandbox_explain(&failure, err);
+    }
     if (l->stage != STAGE_CWD) {
         return err_sys(err, l->error, "cannot set up the command's process");
     }
@@ -238,18 +292,53 @@ static bool explain(const struct launch *l, struct err *err)
     return err_sys(err, l->error, "cannot enter the working directory %s", l->spec->cwd);
 }
 
-pid_t command_start(const struct step_spec *spec, const char *last, int out, int err_fd,
-                    struct err *err)
+/* ---- starting it
+ * -------------------------------------------------------------------------------------------- */
+
+/* True where some text of `extra` gives the variable of `text` a value. */
+static bool is_replaced(const struct command_place *place, const char *text)
+{
+    size_t len = strcspn(text, "=");
+    for (size_t i = 0; i < place->extra_env_count; i++) {
+        if (strncmp(place->extra_env[i], text, len + 1) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The variables of the spec, and those of the place instead of and after them. The array is owned
+ * by the caller, the texts are borrowed. */
+static char **make_env(const struct step_spec *spec, const struct command_place *place)
+{
+    size_t extra = place != NULL ? place->extra_env_count : 0, count = 0;
+    char **env = mem_array(spec->env_count + extra + 1, sizeof(*env));
+    for (size_t i = 0; i < spec->env_count; i++) {
+        if (extra == 0 || !is_replaced(place, spec->env[i])) {
+            env[count++] = spec->env[i];
+        }
+    }
+    for (size_t i = 0; i < extra; i++) {
+        env[count++] = place->extra_env[i];
+    }
+    return env;
+}
+
+pid_t command_start(const struct step_spec *spec, const char *last,
+                    const struct command_place *place, int out, int err_fd, struct err *err)
 {
     static char stack[STACK] __attribute__((aligned(16)));
     AUTO_FREE char **argv = mem_array(spec->argc + 2, sizeof(*argv));
+    AUTO_FREE char **env = make_env(spec, place);
     AUTO_FREE char *owned = last != NULL ? mem_strdup(last) : NULL;
     const char *path = find_env(spec, "PATH");
     memcpy(argv, spec->argv, spec->argc * sizeof(*argv));
     argv[spec->argc] = owned;
     struct launch l = {.spec = spec,
                        .argv = argv,
+                       .env = env,
                        .path = path != NULL && path[0] != '\0' ? path : DEFAULT_PATH,
+                       .place = place,
                        .parent = getpid(),
                        .out = out,
                        .err = err_fd};

@@ -399,8 +399,8 @@ static bool start(struct supervisor *s, struct err *err)
         /* A command may open its own pipe and read what we were told is there. */
         err_sys(err, errno, "cannot set up the pipes for the command's output");
     } else if (record_began(s, err)) {
-        pid_t pid =
-            command_start(&s->spec, script[0] != '\0' ? script : NULL, out[1], err_pipe[1], err);
+        pid_t pid = command_start(&s->spec, script[0] != '\0' ? script : NULL, NULL, out[1],
+                                  err_pipe[1], err);
         s->pid = pid > 0 ? pid : 0;
     }
     if (s->pid > 0) {

@@ -1,0 +1,165 @@
+/*
+ * sandbox_filter.c - system calls that a step is refused, as BPF programs that are made once.
+ *
+ * It refuses what changes the machine for everybody or looks into it from outside, and lets all
+ * else through: a list of what is allowed would break the next Python, CUDA or Java. Most rows need
+ * a capability that a step does not have anyway; the filter holds also where a user namespace gives
+ * it back, and takes the code behind these calls out of reach.
+ */
+#include "executor/step/sandbox_internal.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef SECCOMP_FILTER_FLAG_SPEC_ALLOW
+#define SECCOMP_FILTER_FLAG_SPEC_ALLOW (1UL << 2)
+#endif
+#ifndef TIOCLINUX
+#define TIOCLINUX 0x541C
+#endif
+
+enum who { EVERY, LIMITED };
+
+/* clang-format off */
+static const struct refused {
+    const char *call;
+    int error;
+    enum who who;
+} refused[] = {
+    /* code that runs in the kernel, and what replaces the kernel */
+    {"init_module",     EPERM, EVERY}, {"finit_module",    EPERM, EVERY},
+    {"delete_module",   EPERM, EVERY}, {"create_module",   EPERM, EVERY},
+    {"kexec_load",      EPERM, EVERY}, {"kexec_file_load", EPERM, EVERY},
+    {"bpf",             EPERM, EVERY},
+    /* the machine as a whole: off, its swap, its accounting, its quotas, nfsd */
+    {"reboot",          EPERM, EVERY}, {"swapon",          EPERM, EVERY},
+    {"swapoff",         EPERM, EVERY}, {"acct",            EPERM, EVERY},
+    {"quotactl",        EPERM, EVERY}, {"quotactl_fd",     EPERM, EVERY},
+    {"nfsservctl",      EPERM, EVERY},
+    /* its clock. adjtimex and clock_adjtime also read, and who may not set is refused by the kernel */
+    {"settimeofday",    EPERM, EVERY}, {"clock_settime",   EPERM, EVERY},
+    {"clock_settime64", EPERM, EVERY}, {"stime",           EPERM, EVERY},
+    /* ports of the hardware */
+    {"iopl",            EPERM, EVERY}, {"ioperm",          EPERM, EVERY},
+    /* looks into all that runs, or holds a fault of the kernel open: the tools of exploits */
+    {"perf_event_open", EPERM, EVERY}, {"userfaultfd",     EPERM, EVERY},
+    {"lookup_dcookie",  EPERM, EVERY},
+    /* a file by its number, past all folders: out of mounts and hidden folders */
+    {"open_by_handle_at", EPERM, EVERY},
+    /* keys are of the user, not of the step: they outlive it and others see them. As where the kernel
+     * has none: container tools go on without then, and stop at EPERM */
+    {"add_key",         ENOSYS, EVERY}, {"request_key",    ENOSYS, EVERY},
+    {"keyctl",          ENOSYS, EVERY},
+    /* nothing has called these for twenty years */
+    {"vm86",            EPERM, EVERY}, {"vm86old",         EPERM, EVERY},
+    {"uselib",          EPERM, EVERY}, {"ustat",           EPERM, EVERY},
+    {"sysfs",           EPERM, EVERY},
+
+    /* In a user namespace of its own a process may mount: a fresh file system of cgroups, with root
+     * of which it lifts its own limits. Other namespaces lead to the host's, where these are not
+     * read-only. */
+    {"mount",           EPERM, LIMITED}, {"umount",        EPERM, LIMITED},
+    {"umount2",         EPERM, LIMITED}, {"pivot_root",    EPERM, LIMITED},
+    {"move_mount",      EPERM, LIMITED}, {"open_tree",     EPERM, LIMITED},
+    {"fsopen",          EPERM, LIMITED}, {"fsmount",       EPERM, LIMITED},
+    {"fsconfig",        EPERM, LIMITED}, {"fspick",        EPERM, LIMITED},
+    {"mount_setattr",   EPERM, LIMITED}, {"setns",         EPERM, LIMITED},
+};
+/* Types into somebody's terminal, as if by hand. The kernel looks at 32 bits of the request. */
+static const unsigned long refused_ioctls[] = {TIOCSTI, TIOCLINUX};
+
+/* Programs of the 32-bit side run on the same kernel and are held to the same. */
+static const struct { uint32_t native, also; } architectures[] = {
+    {SCMP_ARCH_X86_64,  SCMP_ARCH_X86},
+    {SCMP_ARCH_AARCH64, SCMP_ARCH_ARM},
+};
+/* clang-format on */
+
+static int add_rules(scmp_filter_ctx filter, bool limited)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < COUNT_OF(refused); i++) {
+        int call = seccomp_syscall_resolve_name(refused[i].call);
+        if (call != __NR_SCMP_ERROR && (refused[i].who == EVERY || limited)) {
+            rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO((uint32_t)refused[i].error), call, 0);
+        }
+    }
+    for (size_t i = 0; rc == 0 && i < COUNT_OF(refused_ioctls); i++) {
+        rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffUL, refused_ioctls[i]));
+    }
+    return rc;
+}
+
+/* Calls of an architecture that is not listed (x32) are as where the kernel has it switched off. */
+static int build(scmp_filter_ctx filter, bool limited)
+{
+    int rc = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
+    for (size_t i = 0; rc == 0 && i < COUNT_OF(architectures); i++) {
+        if (architectures[i].native == seccomp_arch_native()) {
+            rc = seccomp_arch_add(filter, architectures[i].also);
+        }
+    }
+    /* A tree instead of a list: the kernel runs it for each call's number when it is installed. */
+    (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    return rc == 0 ? add_rules(filter, limited) : rc;
+}
+
+/* The library writes programs to descriptors only. */
+static int export(scmp_filter_ctx filter, struct sock_fprog *ret)
+{
+    struct stat st;
+    AUTO_CLOSE int fd = memfd_create("orch-filter", MFD_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        return errno;
+    }
+    int rc = seccomp_export_bpf(filter, fd);
+    if (rc < 0) {
+        return -rc;
+    }
+    if (fstat(fd, &st) < 0 || st.st_size <= 0) {
+        return EIO;
+    }
+    size_t count = (size_t)st.st_size / sizeof(struct sock_filter);
+    struct sock_filter *code = mem_array(count, sizeof(*code));
+    if (count > BPF_MAXINSNS || pread(fd, code, (size_t)st.st_size, 0) != st.st_size) {
+        free(code);
+        return EIO;
+    }
+    *ret = (struct sock_fprog){.len = (unsigned short)count, .filter = code};
+    return 0;
+}
+
+int sandbox_filter_make(bool limited, struct sock_fprog *ret)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    if (filter == NULL) {
+        return ENOMEM;
+    }
+    int rc = build(filter, limited);
+    rc = rc == 0 ? export(filter, ret) : -rc;
+    seccomp_release(filter);
+    return rc;
+}
+
+/* Kernels before 5.16 otherwise switch a processor's speculation off for who has a filter: that is
+ * for filters that stand between a program and its secrets, and costs a training some percent. */
+int sandbox_filter_install(const struct sock_fprog *filter)
+{
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, filter) ==
+            0 ||
+        (errno == EINVAL && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, filter) == 0)) {
+        return 0;
+    }
+    return errno;
+}

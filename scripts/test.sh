@@ -111,9 +111,9 @@ stage_style() {
     check "banned calls" bash tests/check_banned.sh || true
 }
 shell_style() {
-    files '*.sh' .ci/run ':!tests/functional' | xargs -0 shellcheck -x -P SCRIPTDIR
+    files '*.sh' .ci/run ':!tests/functional' ':!tests/isolation' | xargs -0 shellcheck -x -P SCRIPTDIR || return
     # These are sourced into one frame and compare texts full of $: only what is plainly wrong counts there.
-    files 'tests/functional/*.sh' | xargs -0 shellcheck -s bash -S error
+    files 'tests/functional/*.sh' 'tests/isolation/*.sh' | xargs -0 shellcheck -s bash -S error
 }
 c_format() {
     files '*.c' '*.h' | xargs -0 -n 20 -P "$JOBS" clang-format --dry-run -Werror
@@ -190,7 +190,58 @@ stage_examples() {
     check "every snippet of the documents runs" /usr/bin/python3 tests/check_docs.py build/gcc/bin || true
 }
 
-STAGES=(style gcc examples asan release clang tsan fuzz tidy)
+# What needs cgroup v2 for itself runs in a guest: each script in each flavour boots one of its own.
+stage_guest() {
+    local log=$LOGS/guest-image.log flavours=(plain systemd) flavour script name code
+    if [ "$(uname -m)" != x86_64 ]; then
+        skipped "guest: user-mode-linux exists for x86_64 only"
+        return 0
+    fi
+    (need "${GUEST_PACKAGES[@]}") || {
+        failed "guest: its packages"
+        return 0
+    }
+    if [ ! -x build/gcc/bin/orchctl ]; then
+        build gcc -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=RelWithDebInfo -DORCH_TESTS=ON || return 0
+    fi
+    code=0
+    bash tests/guest/make-image.sh >"$log" 2>&1 || code=$?
+    outcome "guest image" "$code" "$log"
+    [ "$code" -eq 0 ] || flavours=(plain)
+
+    rm -rf build/guest/codes
+    mkdir -p build/guest/codes
+    export LOGS
+    export -f in_guest
+    for flavour in "${flavours[@]}"; do
+        for script in "tests/guest/check_$flavour.sh" tests/isolation/test_*.sh; do
+            [ ! -f "$script" ] || printf '%s\0%s\0' "$flavour" "$script"
+        done
+    done | xargs -0 -r -n 2 -P "$JOBS" bash -c 'in_guest "$@"' in_guest
+    for name in build/guest/codes/*; do
+        code=$(cat "$name")
+        name=${name##*/}
+        script=${name#guest-}
+        outcome "guest ${script%%-*}: ${script#*-}" "$code" "$LOGS/$name.log"
+    done
+}
+# in_guest FLAVOUR SCRIPT: its output into a log, its exit code into build/guest/codes
+in_guest() {
+    local name code=0
+    name=guest-$1-$(basename "$2" .sh)
+    bash tests/guest/run.sh --build build/gcc "$1" "$2" >"$LOGS/$name.log" 2>&1 </dev/null || code=$?
+    echo "$code" >"build/guest/codes/$name"
+}
+# outcome NAME EXIT-CODE LOG: counts a script by the code that it ended with
+outcome() {
+    case $2 in
+    0) passed "$1" ;;
+    77) skipped "$1: $(tail -n 1 "$3" | sed 's/^skipped: //')" ;;
+    *) failed "$1" "$3" ;;
+    esac
+}
+
+STAGES=(style gcc examples guest asan release clang tsan fuzz tidy)
 if [ $# -gt 0 ]; then
     for stage in "$@"; do
         declare -F "stage_$stage" >/dev/null || die "No stage $stage. Stages: ${STAGES[*]}"

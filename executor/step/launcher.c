@@ -28,6 +28,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define LINGER_MS 50 /* for supervisors that are on their way out */
 #define SWEEP_MS 10        /* between two looks at what should be dying */
 #define HUNG_MS 1000       /* where it has not died for long */
 #define AUTOGROUP_NICE "7" /* steps lose against what runs beside them, also without cgroups */
@@ -235,6 +236,30 @@ static char *own_path(const struct launcher_conf *conf)
     return mem_strndup(path, len > 0 ? (size_t)len : 0);
 }
 
+static bool has_places(const struct launcher *l)
+{
+    for (size_t i = 0; i < l->child_count; i++) {
+        if (l->children[i].place != NULL) {
+            return true;
+        }
+    }
+    return l->leftover_count > 0;
+}
+
+/* An engine that has taken an end in leaves faster than the supervisor that told it: what such have
+ * left is cleared here, or nobody would. Those whose step goes on clear up themselves. */
+static void linger(struct launcher *l)
+{
+    int64_t until = clock_boot_ms(clock_system()) + LINGER_MS;
+    struct pollfd fd = {.fd = l->signals, .events = POLLIN};
+    while (has_places(l) && clock_boot_ms(clock_system()) < until) {
+        if (poll(&fd, 1, SWEEP_MS) > 0) {
+            (void)on_signal(l);
+        }
+        child_sweep(l);
+    }
+}
+
 bool launcher_serve(const struct launcher_conf *conf, struct err *err)
 {
     struct launcher l = {.conf = conf,
@@ -252,6 +277,7 @@ bool launcher_serve(const struct launcher_conf *conf, struct err *err)
     child_reap(&l); /* who ended while this program took the place of another */
     while (turn(&l)) {
     }
+    linger(&l);
     if (child_has_leftovers(&l)) {
         child_sweep(&l);
     }

@@ -349,7 +349,7 @@ bool resume_read(struct launcher *l, int fd, struct err *err)
 {
     AUTO_CLOSE int state = fd;
     AUTO_BUF struct buf bytes = BUF_INIT(STATE_MAX);
-    AUTO_FREE char *path = mem_printf("/proc/self/fd/%d", fd);
+    AUTO_FREE char *path = mem_printf("/proc/self/fd/%d", state);
     struct wire w;
     if (!file_read(path, &bytes, err)) {
         return err_wrap(err, "the launcher's state");

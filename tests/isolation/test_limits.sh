@@ -9,7 +9,7 @@ steps:
   fits:  {run: [$PYTHON, -c, "x = bytearray(20 << 20)"], resources: {memory: 64MiB}}
   hog:   {run: [$PYTHON, -c, "x = bytearray(200 << 20); print(len(x))"], resources: {memory: 48MiB}, continue_on_error: true}
   child: {run: '$PYTHON -c "x = bytearray(200 << 20)" || true; sleep 0.1; echo went on', resources: {memory: 48MiB}, continue_on_error: true}
-  page:  {run: 'head -c 100M /dev/zero > big; cat big > /dev/null; rm big', resources: {memory: 32MiB}}
+  page:  {run: 'cd ${ORCH_GUEST_DISK:-.}; head -c 100M /dev/zero > big; cat big > /dev/null; rm big', resources: {memory: 32MiB}}
 Y
 run 0 orchctl run oom.yaml
 run 0 orchctl show last --json

@@ -48,8 +48,8 @@ bool cg_give(struct cg *cg, struct cg_place *place, bool clean) MUST_CHECK;
  * could not be set: nothing may be started. */
 bool cg_make(struct cg *cg, struct cg_place *place, const struct step_limits *limits,
              const char *core_list, struct err *err) MUST_CHECK;
-/* Descriptors (O_CLOEXEC, owned by the place) of the cgroup.procs files: a process that writes "0"
- * to each is in the place. Returns how many. */
+/* Descriptors (O_CLOEXEC, owned by the place): a process of one thread that writes "0" to each is
+ * in the place. Returns how many. */
 size_t cg_entries(const struct cg_place *place, int ret[CG_ENTRIES]);
 /* The absolute path that a reader of the record finds the tree by: one hierarchy that has all of
  * its processes. Borrowed. */

@@ -176,9 +176,11 @@ bool cg_give(struct cg *cg, struct cg_place *place, bool clean)
 static bool open_entry(const struct cg_tree *tree, struct cg_place *place, size_t index,
                        unsigned *fresh, struct err *err)
 {
+    /* On v1 a thread that moves itself does not wait for all that fork and exec on this host, which
+     * a process has to (some ms); a process that is about to exec has one thread. */
     char procs[64];
     const int flags = O_WRONLY | O_CLOEXEC | O_NOFOLLOW;
-    (void)snprintf(procs, sizeof(procs), "%s/cgroup.procs", place->name);
+    (void)snprintf(procs, sizeof(procs), "%s/%s", place->name, tree->v2 ? "cgroup.procs" : "tasks");
     int fd = place->fresh ? -1 : openat(tree->fd, procs, flags);
     if (fd < 0) {
         if (mkdirat(tree->fd, place->name, 0755) < 0 && errno != EEXIST) {

@@ -340,9 +340,10 @@ struct cg *cg_open(void)
                    (long long)cg_start_time(getpid()));
     for (size_t i = 0; i < CTL_COUNT; i++) {
         cg->tree_of[i] = -1;
-        set_lack(&cg->lacks[i],
-                 mem_printf("this host has no cgroup controller %s", ctl_name((enum cg_ctl)i)),
-                 "enable it in the kernel (cgroup_enable=memory on some), and mount it");
+        set_lack(
+            &cg->lacks[i],
+            mem_printf("this host has no cgroup controller %s", ctl_name((enum cg_ctl)i)),
+            "use a kernel that has it switched on (memory: cgroup_enable=memory), and mount it");
     }
     find_hierarchies(cg);
     choose_kill_tree(cg);

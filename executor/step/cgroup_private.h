@@ -99,6 +99,7 @@ struct cg_place {
     bool fresh;               /* its folders have never been made */
     /* in the supervisor */
     int entries[CG_ENTRIES]; /* by tree; -1 = none */
+    int folder;              /* v2; -1 = none */
     bool made;               /* in all joined trees */
     bool odd;                /* its files say something else than `wants`: not for the pool */
     bool stopped;            /* pids.max is 0 for the time of a kill */

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -24,6 +25,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -561,6 +563,33 @@ static void a_record_may_name_anything(void **state)
     cg_close(cg);
 }
 
+/* Born in the place, where the kernel can do that. */
+static void a_child_may_start_in_it(void **state)
+{
+    (void)state;
+    struct cg *cg = cg_open();
+    NEEDS(cg, "tree");
+    struct step_limits limits = {.pids = 10};
+    struct cg_place *place = make(cg, &limits, NULL);
+    if (cg_folder(place) >= 0) {
+        struct clone_args args = {.flags = CLONE_INTO_CGROUP,
+                                  .exit_signal = SIGCHLD,
+                                  .cgroup = (uint64_t)cg_folder(place)};
+        pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+        if (pid == 0) {
+            pause_long();
+        }
+        assert_true(pid > 0);
+        assert_int_equal(cg_kill(place), 1);
+        (void)wait_for(pid);
+        assert_int_equal(empty(place), 0);
+    } else {
+        assert_string_not_equal(cg_mode(cg), "v2");
+    }
+    give(cg, place, true);
+    cg_close(cg);
+}
+
 /* The place's folder, and that of its launcher, as a path of the hierarchy that has all. */
 static char *parent_of(struct cg *cg)
 {
@@ -739,6 +768,7 @@ int main(void)
         cmocka_unit_test(reading_is_slowed),
         cmocka_unit_test(a_record_may_name_anything),
         cmocka_unit_test(what_the_dead_left_is_removed),
+        cmocka_unit_test(a_child_may_start_in_it),
         cmocka_unit_test(two_launchers),
         cmocka_unit_test(five_hundred_places),
         cmocka_unit_test(the_last_one_out),

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,6 +39,19 @@ static int64_t now_us(void)
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static int64_t cpu_us(void)
+{
+    static const int who[] = {RUSAGE_SELF, RUSAGE_CHILDREN};
+    int64_t sum = 0;
+    for (size_t i = 0; i < COUNT_OF(who); i++) {
+        struct rusage usage;
+        (void)getrusage(who[i], &usage);
+        sum += (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * INT64_C(1000000) +
+               usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+    }
+    return sum;
 }
 
 static bool enter(const struct cg_place *place)
@@ -80,10 +94,14 @@ static void supervise(struct cg *cg, struct cg_place *place, const struct step_l
     _exit(status == 0 ? 0 : 1);
 }
 
-/* One after the other; microseconds for each, -1 where it failed. */
-static int64_t measure(struct cg *cg, const struct work *work, int64_t count)
+struct cost {
+    int64_t wall, cpu; /* microseconds for each; -1 where it failed */
+};
+
+/* One after the other. */
+static struct cost measure(struct cg *cg, const struct work *work, int64_t count)
 {
-    int64_t began = now_us();
+    int64_t began = now_us(), cpu = cpu_us();
     bool good = true;
     for (int64_t i = 0; i < count; i++) {
         struct cg_place *place = cg_take(cg, &work->limits);
@@ -98,7 +116,8 @@ static int64_t measure(struct cg *cg, const struct work *work, int64_t count)
         while (place != NULL && !cg_give(cg, place, work->pooled)) {
         }
     }
-    return good ? (now_us() - began) / count : -1;
+    return good ? (struct cost){(now_us() - began) / count, (cpu_us() - cpu) / count}
+                : (struct cost){-1, -1};
 }
 
 static int by_size(const void *a, const void *b)
@@ -109,7 +128,7 @@ static int by_size(const void *a, const void *b)
 
 int main(int argc, char **argv)
 {
-    static int64_t times[COUNT_OF(works)][ROUNDS_MAX];
+    static int64_t wall[COUNT_OF(works)][ROUNDS_MAX], cpu[COUNT_OF(works)][ROUNDS_MAX];
     int64_t count = 0, rounds = 0;
     if (argc != 3 || !text_int(argv[1], &count) || !text_int(argv[2], &rounds) || count < 1 ||
         rounds < 1 || rounds > ROUNDS_MAX) {
@@ -122,14 +141,17 @@ int main(int argc, char **argv)
     (void)fflush(stdout);
     for (int64_t round = 0; round < rounds; round++) {
         for (size_t i = 0; i < COUNT_OF(works); i++) {
-            times[i][round] = measure(cg, &works[i], count);
+            struct cost cost = measure(cg, &works[i], count);
+            wall[i][round] = cost.wall;
+            cpu[i][round] = cost.cpu;
         }
     }
     for (size_t i = 0; i < COUNT_OF(works); i++) {
-        qsort(times[i], (size_t)rounds, sizeof(times[i][0]), by_size);
-        int64_t median = times[i][rounds / 2], none = times[0][rounds / 2];
-        printf("%-36s %6lld us  +%lld\n", works[i].name, (long long)median,
-               (long long)(median - none));
+        qsort(wall[i], (size_t)rounds, sizeof(wall[i][0]), by_size);
+        qsort(cpu[i], (size_t)rounds, sizeof(cpu[i][0]), by_size);
+        long long clock = wall[i][rounds / 2], busy = cpu[i][rounds / 2];
+        printf("%-33s %6lld us (+%lld), on a cpu %6lld us (+%lld)\n", works[i].name, clock,
+               clock - (long long)wall[0][rounds / 2], busy, busy - (long long)cpu[0][rounds / 2]);
     }
     began = now_us();
     cg_close(cg);

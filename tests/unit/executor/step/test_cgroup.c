@@ -574,7 +574,7 @@ static void a_child_may_start_in_it(void **state)
     if (cg_folder(place) >= 0) {
         struct clone_args args = {.flags = CLONE_INTO_CGROUP,
                                   .exit_signal = SIGCHLD,
-                                  .cgroup = (uint64_t)cg_folder(place)};
+                                  .cgroup = (unsigned)cg_folder(place)};
         pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
         if (pid == 0) {
             pause_long();

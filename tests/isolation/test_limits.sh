@@ -101,15 +101,16 @@ run 0 orchctl run again.yaml -j 1
 run 0 orchctl show last --json
 check [ "$(json '.steps[3].attempts[0].peak_memory_bytes')" -lt $((30 << 20)) ]
 
-if when io.read && [ "$(id -u)" = 0 ]; then
+if when io.read; then
     # Read past the page cache: 8 MiB at 4 MiB a second take two seconds, give or take.
-    disk=$(findmnt -no SOURCE -T "$work" 2>/dev/null)
-    if [ -b "${disk:-/none}" ] && dd if="$disk" of=/dev/null bs=1M count=1 iflag=direct 2>/dev/null; then
+    disk=${ORCH_GUEST_DISK:-$work}
+    head -c 8M /dev/urandom >"$disk/blob"; sync "$disk/blob"
+    if dd if="$disk/blob" of=/dev/null bs=1M count=1 iflag=direct 2>/dev/null; then
         cat >io.yaml <<Y
 name: io
 steps:
-  free:  {run: ['dd', 'if=$disk', 'of=/dev/null', 'bs=1M', 'count=8', 'iflag=direct']}
-  bound: {needs: free, run: ['dd', 'if=$disk', 'of=/dev/null', 'bs=1M', 'count=8', 'iflag=direct'], resources: {io: {read: 4MiB}}}
+  free:  {run: ['dd', 'if=$disk/blob', 'of=/dev/null', 'bs=1M', 'iflag=direct']}
+  bound: {needs: free, run: ['dd', 'if=$disk/blob', 'of=/dev/null', 'bs=1M', 'iflag=direct'], resources: {io: {read: 4MiB}}}
 Y
         run 0 orchctl run io.yaml
         run 0 orchctl show last --json
@@ -117,8 +118,21 @@ Y
         ms() { json ".steps[$1].attempts[0]|((.finished_at[17:23]|tonumber) - (.started_at[17:23]|tonumber) + 60) % 60 * 1000|floor"; }
         check [ "$(ms 1)" -gt $(($(ms 0) + 700)) ]
     else
-        echo "left out: no disk below $work that can be read directly"
+        echo "left out: $disk cannot be read directly"
     fi
+    rm -f "$disk/blob"
+fi
+if when io.write; then
+    disk=${ORCH_GUEST_DISK:-$work}
+    cat >write.yaml <<Y
+name: write
+steps:
+  bound: {run: ['dd', 'if=/dev/zero', 'of=$disk/blob', 'bs=1M', 'count=6', 'conv=fsync'], resources: {io: {write: 3MiB}}}
+Y
+    run 0 orchctl run write.yaml
+    run 0 orchctl show last --json
+    check [ "$(json '.steps[0].attempts[0]|((.finished_at[17:23]|tonumber) - (.started_at[17:23]|tonumber) + 60) % 60 * 1000|floor')" -gt 700 ]
+    rm -f "$disk/blob"
 fi
 
 no_new_places

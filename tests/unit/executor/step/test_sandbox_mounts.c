@@ -210,7 +210,7 @@ static const char writable_script[] =
     "(rm -f d/f) 2>/dev/null && echo bad rm\n"
     "echo x >d/sub/new && echo x >d/link/f && mkdir d/sub/m && mv d/sub/new d/sub/m/ && "
     "echo x >$ORCH_OUT/f && echo x >$ORCH_OUT/../output && echo x >/dev/null && "
-    "echo x >/dev/shm/orch-$$ && rm /dev/shm/orch-$$ && "
+    "if [ -d /dev/shm ]; then echo x >/dev/shm/orch-$$ && rm /dev/shm/orch-$$; fi && "
     "python3 -c 'import multiprocessing as m; print(m.Queue() is not None)' && echo end";
 
 static void writable_in(bool by_landlock)

@@ -159,8 +159,7 @@ NULL,
  * An attempt that never ran has no peak. */
 static const char *const usage_of_attempts[] = {
 "ALTER TABLE attempts ADD COLUMN usage TEXT;\n",
-"UPDATE attempts SET usage = json_object('cpu_us', cpu_us, 'peak_bytes', peak_bytes)\n"
-"    WHERE peak_bytes > 0;\n",
+"UPDATE attempts SET usage = json_object('cpu_us', cpu_us, 'peak_bytes', peak_bytes) WHERE peak_bytes > 0;\n",
 "ALTER TABLE attempts DROP COLUMN cpu_us;\n",
 "ALTER TABLE attempts DROP COLUMN peak_bytes;\n",
 NULL,

@@ -111,5 +111,6 @@ run 0 orchctl show "$id" --json --samples; lacks "root:"
 rm "$usage"; truncate -s 2M "$usage"
 run 0 orchctl show "$id"; lacks "Running"
 run 0 orchctl cancel "$id" --kill
-eventually 10 test "$(orchctl show "$id" --json | jq -r .finished_at)" != null
+ended() { orchctl show "$id" --json | jq -e '.finished_at != null'; }
+eventually 10 ended
 finish

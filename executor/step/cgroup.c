@@ -254,30 +254,38 @@ static bool is_v2_of_use(const struct cg *cg, const char *mount)
     return false;
 }
 
+/* Why a controller that the host has is not among those of our folder. */
+static void lack_v2(struct cg *cg, const struct controller *c, const struct cg_tree *tree)
+{
+    set_lack(&cg->lacks[c->ctl],
+             mem_printf("the controller %s is not handed down to %s", c->v2, tree->path),
+             "run orchd as a unit, or in a scope, with Delegate=cpu cpuset io memory pids");
+}
+
 static void use_v2(struct cg *cg, const char *mount)
 {
     struct cg_lack lack = {0};
     struct cg_tree tree;
-    char text[CG_TEXT] = "";
+    char here[CG_TEXT] = "", all[CG_TEXT] = "";
     AUTO_FREE char *own = find_v2_own();
+    AUTO_FREE char *path = mem_printf("%s/cgroup.controllers", mount);
     int index = -1;
+    (void)!cg_file_read_at(AT_FDCWD, path, all);
     if (cg_v2_open(cg, mount, own, &tree, &lack)) {
         index = add_tree(cg, &tree);
-        (void)!cg_file_read(&tree, NULL, "cgroup.subtree_control", text);
+        (void)!cg_file_read(&tree, NULL, "cgroup.subtree_control", here);
     }
     for (size_t i = 0; i < COUNT_OF(controllers); i++) {
         const struct controller *c = &controllers[i];
-        if (c->v2 == NULL || cg->tree_of[c->ctl] >= 0) {
+        if (c->v2 == NULL || cg->tree_of[c->ctl] >= 0 || !lists(all, c->v2)) {
             continue;
         }
-        if (index >= 0 && lists(text, c->v2)) {
-            cg->tree_of[c->ctl] = index;
-        } else if (index >= 0) {
-            set_lack(&cg->lacks[c->ctl],
-                     mem_printf("the controller %s is not handed down to %s", c->v2, tree.path),
-                     "systemctl edit the unit: Delegate=cpu cpuset io memory pids");
-        } else {
+        if (index < 0) {
             set_lack(&cg->lacks[c->ctl], mem_strdup(lack.why), lack.fix);
+        } else if (lists(here, c->v2)) {
+            cg->tree_of[c->ctl] = index;
+        } else {
+            lack_v2(cg, c, &tree);
         }
     }
     free(lack.why);
@@ -332,9 +340,10 @@ struct cg *cg_open(void)
                    (long long)cg_start_time(getpid()));
     for (size_t i = 0; i < CTL_COUNT; i++) {
         cg->tree_of[i] = -1;
-        set_lack(&cg->lacks[i],
-                 mem_printf("this host has no cgroup controller %s", ctl_name((enum cg_ctl)i)),
-                 "enable it in the kernel (cgroup_enable=memory on some), and mount it");
+        set_lack(
+            &cg->lacks[i],
+            mem_printf("this host has no cgroup controller %s", ctl_name((enum cg_ctl)i)),
+            "use a kernel that has it switched on (memory: cgroup_enable=memory), and mount it");
     }
     find_hierarchies(cg);
     choose_kill_tree(cg);
@@ -380,6 +389,5 @@ void cg_close(struct cg *cg)
     free_lacks(cg->lacks, CTL_COUNT);
     free_lacks(cg->facts, FACT_COUNT);
     free(cg->disks);
-    free(cg->init);
     free(cg);
 }

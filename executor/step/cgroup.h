@@ -48,9 +48,13 @@ bool cg_give(struct cg *cg, struct cg_place *place, bool clean) MUST_CHECK;
  * could not be set: nothing may be started. */
 bool cg_make(struct cg *cg, struct cg_place *place, const struct step_limits *limits,
              const char *core_list, struct err *err) MUST_CHECK;
-/* Descriptors (O_CLOEXEC, owned by the place) of the cgroup.procs files: a process that writes "0"
- * to each is in the place. Returns how many. */
+/* Descriptors (O_CLOEXEC, owned by the place): a process of one thread that writes "0" to each is
+ * in the place. Returns how many. */
 size_t cg_entries(const struct cg_place *place, int ret[CG_ENTRIES]);
+/* v2: the place's folder (owned by it), for clone3(CLONE_INTO_CGROUP), which does not wait for what
+ * forks and execs on the host as the write of a "0" does there (some ms); who starts in it need not
+ * write to the entry that is its. -1 on v1 and hybrid hosts, whose entries do not wait. */
+int cg_folder(const struct cg_place *place);
 /* The absolute path that a reader of the record finds the tree by: one hierarchy that has all of
  * its processes. Borrowed. */
 const char *cg_path(const struct cg_place *place);

@@ -57,6 +57,7 @@ struct cg_place *cg_place_new(struct cg *cg, unsigned joined, const char *name)
     place->cg = cg;
     place->joined = joined;
     place->fresh = true;
+    place->folder = -1;
     (void)snprintf(place->name, sizeof(place->name), "%s", name);
     place->path = mem_printf("%s/%s", cg->trees[tree].path, place->name);
     for (size_t i = 0; i < CG_ENTRIES; i++) {
@@ -75,6 +76,7 @@ void cg_place_free(struct cg_place *place, bool remove)
     for (size_t i = 0; i < CG_ENTRIES; i++) {
         mem_close_fd(&place->entries[i]);
     }
+    mem_close_fd(&place->folder);
     free(place->path);
     free(place);
 }
@@ -178,9 +180,11 @@ bool cg_give(struct cg *cg, struct cg_place *place, bool clean)
 static bool open_entry(const struct cg_tree *tree, struct cg_place *place, size_t index,
                        unsigned *fresh, struct err *err)
 {
+    /* On v1 a thread that moves itself does not wait for all that fork and exec on this host, which
+     * a process has to (some ms); a process that is about to exec has one thread. */
     char procs[64];
     const int flags = O_WRONLY | O_CLOEXEC | O_NOFOLLOW;
-    (void)snprintf(procs, sizeof(procs), "%s/cgroup.procs", place->name);
+    (void)snprintf(procs, sizeof(procs), "%s/%s", place->name, tree->v2 ? "cgroup.procs" : "tasks");
     int fd = place->fresh ? -1 : openat(tree->fd, procs, flags);
     if (fd < 0) {
         if (mkdirat(tree->fd, place->name, 0755) < 0 && errno != EEXIST) {
@@ -190,6 +194,10 @@ static bool open_entry(const struct cg_tree *tree, struct cg_place *place, size_
         fd = openat(tree->fd, procs, flags);
     }
     place->entries[index] = fd;
+    if (tree->v2) {
+        place->folder =
+            openat(tree->fd, place->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    }
     return fd >= 0 || err_sys(err, errno, "cannot open %s/%s", tree->path, procs);
 }
 
@@ -252,6 +260,11 @@ size_t cg_entries(const struct cg_place *place, int ret[CG_ENTRIES])
     return count;
 }
 
+int cg_folder(const struct cg_place *place)
+{
+    return place->folder;
+}
+
 const char *cg_path(const struct cg_place *place)
 {
     return place->path;
@@ -287,13 +300,16 @@ void cg_leave(struct cg *cg, struct cg_place *place, bool launcher_lives)
         mem_close_fd(&place->entries[i]);
         place->entries[i] = -1;
     }
+    mem_close_fd(&place->folder);
+    place->folder = -1;
     if (launcher_lives && place->made && !place->odd) {
         return;
     }
     (void)remove_folders(cg, place);
     for (size_t i = 0; !launcher_lives && i < cg->tree_count; i++) {
-        /* Who leaves last removes the launcher's folder too. */
-        (void)!cg_remove_at(cg->trees[i].fd, "launcher");
-        (void)rmdir(cg->trees[i].path);
+        if (cg->trees[i].v2) {
+            cg_v2_close(cg, &cg->trees[i]); /* we are in the launcher's leaf */
+        }
+        (void)rmdir(cg->trees[i].path); /* by who leaves last */
     }
 }

@@ -72,7 +72,7 @@ struct cg {
     struct cg_lack facts[FACT_COUNT];
     struct cg_disk *disks; /* owned */
     size_t disk_count;
-    char *init; /* v2: a folder that the launcher can move to when it closes; owned; NULL = none */
+    bool moved; /* v2: the launcher is in a leaf of its own */
     int64_t next_number;
     struct cg_place *taken, *pooled; /* lists */
     size_t pooled_count;
@@ -101,6 +101,7 @@ struct cg_place {
     bool adopted;             /* of the program that was here before: not for the pool */
     /* in the supervisor */
     int entries[CG_ENTRIES]; /* by tree; -1 = none */
+    int folder;              /* v2; -1 = none */
     bool made;               /* in all joined trees */
     bool odd;                /* its files say something else than `wants`: not for the pool */
     bool stopped;            /* pids.max is 0 for the time of a kill */
@@ -131,7 +132,7 @@ bool cg_is_number(const char *name);
  * of this process in it; the tree, or false with `ret_lack`. */
 bool cg_v2_open(struct cg *cg, const char *mount, const char *own, struct cg_tree *ret,
                 struct cg_lack *ret_lack) MUST_CHECK;
-void cg_v2_close(struct cg *cg, const struct cg_tree *tree);
+void cg_v2_close(const struct cg *cg, const struct cg_tree *tree);
 
 /* ---- cgroup_facts.c */
 void cg_facts_find(struct cg *cg);

@@ -3,7 +3,7 @@
  * root excepted. So before places can be made, what is in our own cgroup moves into leaves:
  *
  *   <base>/                      ours; its controllers are handed down
- *     init/                      what else was in it, where it is ours to move
+ *     init/                      what else was in it, where it is ours to move; and we, at the end
  *     orchd.PID.START/           cpu.weight 20
  *       launcher/                the launcher
  *       1/ 2/ …                  places
@@ -103,35 +103,45 @@ static size_t each_other(const char *folder, void (*on_pid)(int procs, pid_t pid
  * -------------------------------------------------------------------------------------------------
  */
 
-/* We may be in a leaf that an earlier launcher, or a container's start, has moved us to: then what
- * is above it is the base. `launcher`: the end of our own leaf's path, as a re-executed launcher
- * finds itself in it. */
-static void leave_leaf(char *base, const char *launcher)
+/* True for ".../orchd.PID.START/launcher"; `ret_len`: of what is before. */
+static bool is_launcher_leaf(const char *path, size_t *ret_len)
 {
-    const char *const ends[] = {launcher, "/init"};
-    size_t len = strlen(base);
-    for (size_t i = 0; i < COUNT_OF(ends); i++) {
-        size_t end = strlen(ends[i]);
-        if (len > end && strcmp(base + len - end, ends[i]) == 0) {
-            char saved = base[len - end];
-            base[len - end] = '\0';
-            if (may_manage(base)) {
-                return;
-            }
-            base[len - end] = saved;
-        }
+    static const char leaf[] = "/launcher";
+    int64_t pid, start;
+    size_t len = strlen(path);
+    if (len < sizeof(leaf) || strcmp(path + len - (sizeof(leaf) - 1), leaf) != 0) {
+        return false;
+    }
+    AUTO_FREE char *above = mem_strndup(path, len - (sizeof(leaf) - 1));
+    const char *name = strrchr(above, '/');
+    *ret_len = name == NULL ? 0 : (size_t)(name - above);
+    return name != NULL && cg_name_parse(name + 1, &pid, &start);
+}
+
+/* We may be in a leaf that an earlier launcher, or a container's start, has moved us to: then what
+ * is above it is the base. */
+static void leave_leaf(char *base)
+{
+    size_t len = strlen(base), end = 0;
+    if (len > 5 && strcmp(base + len - 5, "/init") == 0) {
+        end = len - 5;
+    } else if (!is_launcher_leaf(base, &end)) {
+        return;
+    }
+    char saved = base[end];
+    base[end] = '\0';
+    if (!may_manage(base)) {
+        base[end] = saved;
     }
 }
 
-static bool choose(const struct cg *cg, const char *mount, const char *own, struct site *ret,
-                   struct cg_lack *ret_lack)
+static bool choose(const char *mount, const char *own, struct site *ret, struct cg_lack *ret_lack)
 {
     AUTO_FREE char *base = mem_printf("%s%s", mount, own);
-    AUTO_FREE char *launcher = mem_printf("/%s/launcher", cg->name);
     if (access(base, F_OK) < 0 || strstr(own, "/..") != NULL) {
         base[strlen(mount)] = '\0'; /* a container without a namespace of cgroups */
     }
-    leave_leaf(base, launcher);
+    leave_leaf(base);
     size_t others = each_other(base, NULL, -1);
     bool root = geteuid() == 0, manage = may_manage(base);
     if (manage && is_real_root(base)) {
@@ -167,14 +177,12 @@ static void move(int procs, pid_t pid)
     (void)!write(procs, text, (size_t)len); /* who has ended meanwhile need not move */
 }
 
-static bool move_others(struct cg *cg, const char *base)
+static bool move_others(const struct cg_tree *tree, const char *base)
 {
-    cg->init = mem_printf("%s/init", base);
-    AUTO_FREE char *path = mem_printf("%s/cgroup.procs", cg->init);
-    if (mkdir(cg->init, 0755) < 0 && errno != EEXIST) {
+    if (mkdirat(tree->fd, "../init", 0755) < 0 && errno != EEXIST) {
         return false;
     }
-    AUTO_CLOSE int procs = open(path, O_WRONLY | O_CLOEXEC);
+    AUTO_CLOSE int procs = openat(tree->fd, "../init/cgroup.procs", O_WRONLY | O_CLOEXEC);
     for (int i = 0; procs >= 0 && i < ROUNDS; i++) {
         if (each_other(base, move, procs) == 0) {
             return true;
@@ -200,10 +208,10 @@ static void hand_down(const struct cg_tree *tree, const char *above)
     }
 }
 
-static bool settle(struct cg *cg, const struct site *site, const struct cg_tree *tree)
+static bool settle(const struct site *site, const struct cg_tree *tree)
 {
     if ((site->move_self && !move_self(tree)) ||
-        (site->move_others && !move_others(cg, site->base))) {
+        (site->move_others && !move_others(tree, site->base))) {
         return false;
     }
     hand_down(tree, "../");
@@ -216,7 +224,7 @@ bool cg_v2_open(struct cg *cg, const char *mount, const char *own, struct cg_tre
                 struct cg_lack *ret_lack)
 {
     struct site site = {0};
-    if (!choose(cg, mount, own, &site, ret_lack)) {
+    if (!choose(mount, own, &site, ret_lack)) {
         return false;
     }
     AUTO_FREE char *base = site.base;
@@ -224,7 +232,8 @@ bool cg_v2_open(struct cg *cg, const char *mount, const char *own, struct cg_tre
     if (mkdir(tree.path, 0755) == 0 || errno == EEXIST) {
         tree.fd = open(tree.path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     }
-    if (tree.fd >= 0 && settle(cg, &site, &tree)) {
+    if (tree.fd >= 0 && settle(&site, &tree)) {
+        cg->moved = site.move_self;
         *ret = tree;
         return true;
     }
@@ -237,13 +246,12 @@ bool cg_v2_open(struct cg *cg, const char *mount, const char *own, struct cg_tre
     return false;
 }
 
-/* The launcher can leave its leaf only where there is another; else the leaf goes with the unit, or
- * with the next launcher. */
-void cg_v2_close(struct cg *cg, const struct cg_tree *tree)
+/* The launcher cannot go back to the base, which hands controllers down; so to the leaf of the
+ * others. */
+void cg_v2_close(const struct cg *cg, const struct cg_tree *tree)
 {
-    AUTO_FREE char *procs = cg->init == NULL ? NULL : mem_printf("%s/cgroup.procs", cg->init);
-    if (procs != NULL) {
-        (void)!cg_file_write_at(AT_FDCWD, procs, "0");
+    if (cg->moved && (mkdirat(tree->fd, "../init", 0755) == 0 || errno == EEXIST)) {
+        (void)!cg_file_write_at(tree->fd, "../init/cgroup.procs", "0");
     }
     (void)unlinkat(tree->fd, "launcher", AT_REMOVEDIR);
 }

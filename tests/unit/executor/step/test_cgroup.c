@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -24,6 +25,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,11 +56,14 @@ static bool holds(const struct cg *cg, const char *name)
         }                                                                                          \
     } while (0)
 
-/* A child in the place runs `work`. */
+/* A child in the place runs `work`; it is in when this returns. */
 static pid_t run_in(const struct cg_place *place, void (*work)(void))
 {
     int entries[CG_ENTRIES];
     size_t count = cg_entries(place, entries);
+    int in[2];
+    char byte;
+    assert_int_equal(pipe2(in, O_CLOEXEC), 0);
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
@@ -67,9 +72,15 @@ static pid_t run_in(const struct cg_place *place, void (*work)(void))
                 _exit(99);
             }
         }
+        (void)!write(in[1], "i", 1);
+        close(in[0]);
+        close(in[1]);
         work();
         _exit(0);
     }
+    close(in[1]);
+    assert_int_equal(read(in[0], &byte, 1), 1);
+    close(in[0]);
     return pid;
 }
 
@@ -189,7 +200,7 @@ static void a_place_is_used_again_as_if_new(void **state)
     again = make(cg, &small, NULL); /* and lower again */
     int status = wait_for(run_in(again, hog));
     assert_true(WIFSIGNALED(status));
-    assert_int_equal(cg_oom_kills(again), 1);
+    assert_in_range(cg_oom_kills(again), 1, 2); /* some kernels count the group too */
     give(cg, again, true);
     cg_close(cg);
 }
@@ -267,47 +278,45 @@ static void detached_daemons_are_killed(void **state)
  * ------------------------------------------------------------------------------------------------------
  */
 
-static volatile sig_atomic_t rung;
-
-static void on_alarm(int signo)
-{
-    (void)signo;
-    rung = 1;
-}
-
 static void burn(void)
 {
-    rung = 0;
-    (void)signal(SIGALRM, on_alarm);
-    (void)alarm(1);
-    while (!rung) {
+    for (;;) {
+        (void)getppid();
     }
 }
 
-static int64_t cpu_us(const struct rusage *usage)
+/* Kills and waits; the cpu time that it has taken. */
+static int64_t stop(pid_t pid)
 {
-    return (int64_t)usage->ru_utime.tv_sec * 1000000 + usage->ru_utime.tv_usec +
-           (int64_t)usage->ru_stime.tv_sec * 1000000 + usage->ru_stime.tv_usec;
+    struct rusage usage;
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(wait4(pid, NULL, 0, &usage), pid);
+    return (int64_t)usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec +
+           (int64_t)usage.ru_stime.tv_sec * 1000000 + usage.ru_stime.tv_usec;
 }
 
+/* On a busy machine it may take a while until it gets enough to be held at all. */
 static void a_burner_is_held(void **state)
 {
     (void)state;
-    static const int64_t shares[] = {200, 5}; /* the second needs a period of its own */
+    static const int64_t shares[] = {100, 5}; /* the second needs a period of its own */
     struct cg *cg = cg_open();
     NEEDS(cg, "cpu");
     for (size_t i = 0; i < COUNT_OF(shares); i++) {
         struct step_limits limits = {.cpu_milli = shares[i]};
         struct step_usage usage = STEP_USAGE_NONE;
-        struct rusage took;
         struct cg_place *place = make(cg, &limits, NULL);
+        int64_t began = now_ms();
         pid_t pid = run_in(place, burn);
-        assert_int_equal(wait4(pid, NULL, 0, &took), pid);
-        cg_usage(place, &usage);
-        print_message("cpu %d/1000: took %d us in a second, held for %d us\n", (int)shares[i],
-                      (int)cpu_us(&took), (int)usage.throttled_us);
+        do {
+            (void)poll(NULL, 0, 100);
+            cg_usage(place, &usage);
+        } while (now_ms() < began + 1000 || (usage.throttled_us == 0 && now_ms() < began + 30000));
+        int64_t took = stop(pid), wall = (now_ms() - began) * 1000;
+        print_message("cpu %d/1000: took %d us in %d us, held for %d us\n", (int)shares[i],
+                      (int)took, (int)wall, (int)usage.throttled_us);
         assert_true(usage.throttled_us > 0);
-        assert_true(cpu_us(&took) < 600000);
+        assert_true(took < wall * shares[i] * 2 / 1000 + 200000);
         give(cg, place, true);
     }
     struct step_limits free_again = {.cpu_milli = 100000};
@@ -319,6 +328,21 @@ static void a_burner_is_held(void **state)
     cg_close(cg);
 }
 
+/* On v2 the launcher, and so this test, may be in the folder of its places: then what is to run
+ * beside that goes into one of its own. */
+static char *enter_beside(const char *place)
+{
+    AUTO_FREE char *base = mem_printf("%s/../..", place);
+    char *beside = mem_printf("%s/beside-%d", base, (int)getpid());
+    AUTO_FREE char *procs = mem_printf("%s/cgroup.procs", beside);
+    int fd = mkdir(beside, 0755) == 0 ? open(procs, O_WRONLY | O_CLOEXEC) : -1;
+    if (fd < 0 || write(fd, "0", 1) != 1) {
+        _exit(1);
+    }
+    close(fd);
+    return beside;
+}
+
 /* Beside what runs outside, a step is the lesser one. Both on one cpu. */
 static void what_runs_beside_comes_first(void **state)
 {
@@ -326,7 +350,6 @@ static void what_runs_beside_comes_first(void **state)
     struct cg *cg = cg_open();
     NEEDS(cg, "cpu");
     struct step_limits limits = {.cpu_milli = 64000};
-    struct rusage step, other;
     cpu_set_t before, one;
     assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
     CPU_ZERO(&one);
@@ -336,19 +359,23 @@ static void what_runs_beside_comes_first(void **state)
         }
     }
     struct cg_place *place = make(cg, &limits, NULL);
+    AUTO_FREE char *path = mem_strdup(cg_path(place));
     assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
-    pid_t inside = run_in(place, burn);
     pid_t outside = fork();
     if (outside == 0) {
+        if (strcmp(cg_mode(cg), "v2") == 0) {
+            (void)enter_beside(path);
+        }
         burn();
-        _exit(0);
     }
-    assert_int_equal(wait4(inside, NULL, 0, &step), inside);
-    assert_int_equal(wait4(outside, NULL, 0, &other), outside);
+    pid_t inside = run_in(place, burn);
+    (void)poll(NULL, 0, 1500);
     assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
-    print_message("cpu time: step %d us, beside it %d us\n", (int)cpu_us(&step),
-                  (int)cpu_us(&other));
-    assert_true(cpu_us(&other) > 2 * cpu_us(&step));
+    int64_t step = stop(inside), other = stop(outside);
+    print_message("cpu time: step %d us, beside it %d us\n", (int)step, (int)other);
+    assert_true(other > 2 * step);
+    AUTO_FREE char *beside = mem_printf("%s/../../beside-%d", path, (int)outside);
+    (void)rmdir(beside);
     give(cg, place, true);
     cg_close(cg);
 }
@@ -391,20 +418,65 @@ static void cores_hold(void **state)
  * -------------------------------------------------------------------------------------------------------
  */
 
+#define IO_FILE BINARY_DIR "/test-cgroup-io"
+
+static void read_four(void)
+{
+    int fd = open(IO_FILE, O_RDONLY | O_DIRECT | O_CLOEXEC);
+    void *memory = NULL;
+    if (fd < 0 || posix_memalign(&memory, 4096, 256 << 10) != 0) {
+        _exit(2);
+    }
+    for (int i = 0; i < 16; i++) {
+        if (read(fd, memory, 256 << 10) != 256 << 10) {
+            _exit(3);
+        }
+    }
+}
+
+static bool write_four(void)
+{
+    static const char zeroes[256 << 10];
+    int fd = open(IO_FILE, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    bool good = fd >= 0;
+    for (int i = 0; i < 16 && good; i++) {
+        good = write(fd, zeroes, sizeof(zeroes)) == (ssize_t)sizeof(zeroes);
+    }
+    good = good && fsync(fd) == 0 && close(fd) == 0;
+    return good;
+}
+
 static void reading_is_slowed(void **state)
 {
     (void)state;
     struct cg *cg = cg_open();
     NEEDS(cg, "io.read");
-    struct step_limits limits = {.io_read = 4 * MIB, .io_read_ops = 1000};
-    for (int i = 0; i < 2; i++) {
+    struct step_limits limits = {.io_read = 4 * MIB, .io_read_ops = 100000}, none = limits;
+    none.io_read = 4096 * MIB;
+    assert_true(write_four());
+    for (int i = 0; i < 2; i++) { /* new, and used again: figures start at 0 */
         struct step_usage usage = STEP_USAGE_NONE;
         struct cg_place *place = make(cg, &limits, NULL);
         cg_usage(place, &usage);
         assert_int_equal(usage.read_bytes, 0);
+        int64_t began = now_ms();
+        int status = wait_for(run_in(place, read_four));
+        cg_usage(place, &usage);
+        print_message("4 MiB at 4 MiB/s: %d ms, %d bytes counted\n", (int)(now_ms() - began),
+                      (int)usage.read_bytes);
+        if (status == 0 && usage.read_bytes > 0) { /* it lies on a disk */
+            assert_int_equal(usage.read_bytes, 4 * MIB);
+            assert_true(now_ms() - began >= 500);
+        }
         give(cg, place, true);
     }
+    int64_t began = now_ms();
+    struct cg_place *place = make(cg, &none, NULL);
+    (void)wait_for(run_in(place, read_four));
+    print_message("4 MiB at 4 GiB/s: %d ms\n", (int)(now_ms() - began));
+    give(cg, place, true);
     cg_close(cg);
+    assert_int_equal(unlink(IO_FILE), 0);
 }
 
 /* ---- names and folders
@@ -487,6 +559,33 @@ static void a_record_may_name_anything(void **state)
     assert_int_equal(rmdir(fake), 0);
     assert_int_equal(rmdir(fake_parent), 0);
     assert_int_equal(rmdir(link), 0);
+    give(cg, place, true);
+    cg_close(cg);
+}
+
+/* Born in the place, where the kernel can do that. */
+static void a_child_may_start_in_it(void **state)
+{
+    (void)state;
+    struct cg *cg = cg_open();
+    NEEDS(cg, "tree");
+    struct step_limits limits = {.pids = 10};
+    struct cg_place *place = make(cg, &limits, NULL);
+    if (cg_folder(place) >= 0) {
+        struct clone_args args = {.flags = CLONE_INTO_CGROUP,
+                                  .exit_signal = SIGCHLD,
+                                  .cgroup = (uint64_t)cg_folder(place)};
+        pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+        if (pid == 0) {
+            pause_long();
+        }
+        assert_true(pid > 0);
+        assert_int_equal(cg_kill(place), 1);
+        (void)wait_for(pid);
+        assert_int_equal(empty(place), 0);
+    } else {
+        assert_string_not_equal(cg_mode(cg), "v2");
+    }
     give(cg, place, true);
     cg_close(cg);
 }
@@ -669,6 +768,7 @@ int main(void)
         cmocka_unit_test(reading_is_slowed),
         cmocka_unit_test(a_record_may_name_anything),
         cmocka_unit_test(what_the_dead_left_is_removed),
+        cmocka_unit_test(a_child_may_start_in_it),
         cmocka_unit_test(two_launchers),
         cmocka_unit_test(five_hundred_places),
         cmocka_unit_test(the_last_one_out),

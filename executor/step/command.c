@@ -227,6 +227,13 @@ static bool explain_missing(const struct launch *l, int cwd, struct err *err)
                        l->path);
     }
     read_interpreter(cwd, program, interpreter);
+    if (l->place != NULL && l->place->sandbox != NULL &&
+        (l->spec->sandbox.private_tmp || l->spec->sandbox.hidden_count > 0)) {
+        return err_set(err, ERR_NOT_FOUND,
+                       "'%s', or what it is run by, is not to be seen in the step's sandbox "
+                       "(`private_tmp`, `hidden`)",
+                       program);
+    }
     if (interpreter[0] == '\0') {
         return err_set(err, ERR_NOT_FOUND,
                        "'%s' could not be loaded: the loader it needs does not exist here",

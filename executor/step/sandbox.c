@@ -244,7 +244,7 @@ static void make_filters(struct sandbox *sb)
 
 struct sandbox *sandbox_open(void)
 {
-    static const int of_root[] = {CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_CHOWN, CAP_FOWNER};
+    static const int of_root[] = {CAP_SETUID, CAP_SETGID, CAP_CHOWN, CAP_FOWNER};
     static const int of_spaces[] = {CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_NET_ADMIN};
     struct sandbox *sb = mem_alloc(sizeof(*sb));
     uint64_t have = held_capabilities();

@@ -128,8 +128,9 @@ static void nobody_is_confined(void **state)
     a_step_is_confined(true);
 }
 
-/* CapBnd and CapEff without SYS_ADMIN (21), SYS_PTRACE (19), SYS_MODULE (16), SYS_TIME (25); with
- * CHOWN (0), SETUID (7), NET_RAW (13), as far as we have them ourselves. */
+/* Without SYS_ADMIN (21), SYS_PTRACE (19), SYS_MODULE (16), SYS_TIME (25); with CHOWN (0), SETUID
+ * (7), NET_RAW (13), as far as we have them ourselves; and no exec, change of user or file brings
+ * them back. */
 static void capabilities_are_dropped(void **state)
 {
     struct run r = {0};
@@ -140,12 +141,20 @@ static void capabilities_are_dropped(void **state)
     struct place at = place_make(TOP);
     FILE *status = fopen("/proc/self/status", "re");
     while (fgets(before, sizeof(before), status) != NULL) {
-        (void)sscanf(before, "CapBnd: %llx", &have);
+        (void)sscanf(before, "CapEff: %llx", &have);
     }
     (void)fclose(status);
-    assert_true(run(&r, &at, "sed -nE 's/^Cap(Bnd|Eff|Inh):.//p' /proc/self/status"));
+    assert_true(
+        run(&r, &at,
+            "sed -nE 's/^Cap(Prm|Eff|Inh|Amb):.//p' /proc/self/status; cp /bin/cat . && "
+            "chmod 4755 cat; setcap cap_sys_admin+ep cat 2>/dev/null; ./cat /proc/self/status | "
+            "sed -nE 's/^CapEff:.//p'; "
+            "python3 -c 'import os; os.seteuid(1); os.seteuid(0); os.execvp(\"sed\", [\"sed\", "
+            "\"-nE\", \"s/^CapEff:.//p\", \"/proc/self/status\"])'"));
     keep = strtoull(r.out + 17, NULL, 16);
-    (void)snprintf(expected, sizeof(expected), "%016llx\n%016llx\n%016llx\n", 0ULL, keep, keep);
+    (void)snprintf(expected, sizeof(expected),
+                   "%016llx\n%016llx\n%016llx\n%016llx\n%016llx\n%016llx\n", 0ULL, keep, keep, 0ULL,
+                   keep, keep);
     said(&r, expected);
     assert_true((keep & (1U << 21 | 1U << 19 | 1U << 16 | 1U << 25)) == 0);
     assert_true((keep & (1U << 0 | 1U << 7 | 1U << 13)) == (have & (1U << 0 | 1U << 7 | 1U << 13)));

@@ -41,9 +41,12 @@ static void start_launcher(struct hall *h, const char *allow)
     posix_spawn_file_actions_addopen(&actions, 2, h->log, O_WRONLY | O_CREAT | O_APPEND, 0644);
     assert_int_equal(posix_spawn(&h->pid, h->program, &actions, NULL, argv, environ), 0);
     posix_spawn_file_actions_destroy(&actions);
-    for (int i = 0; i < 500 && access(h->socket, F_OK) != 0; i++) {
+    int sock = -1;
+    for (int i = 0; i < 500 && sock < 0; i++) {
         sleep_ms(10);
+        sock = file_socket_connect(h->top, "launcher.sock", NULL);
     }
+    mem_close_fd(&sock);
 }
 
 static void connect_shop(struct hall *h, size_t i, struct err *err)

@@ -205,6 +205,9 @@ stage_guest() {
         build gcc -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=RelWithDebInfo -DORCH_TESTS=ON || return 0
     fi
     code=0
+    (cd build/gcc && cpack -G DEB) >"$LOGS/package.log" 2>&1 || code=$?
+    outcome "package" "$code" "$LOGS/package.log"
+    code=0
     bash tests/guest/make-image.sh >"$log" 2>&1 || code=$?
     outcome "guest image" "$code" "$log"
     [ "$code" -eq 0 ] || flavours=(plain)

@@ -48,6 +48,10 @@ bool cg_give(struct cg *cg, struct cg_place *place, bool clean) MUST_CHECK;
  * could not be set: nothing may be started. */
 bool cg_make(struct cg *cg, struct cg_place *place, const struct step_limits *limits,
              const char *core_list, struct err *err) MUST_CHECK;
+/* Makes it for a supervisor that is about to give up the right to: its own cg_make() has nothing
+ * left to do. No cores. */
+bool cg_hand(struct cg *cg, struct cg_place *place, const struct step_limits *limits,
+             struct err *err) MUST_CHECK;
 /* Descriptors (O_CLOEXEC, owned by the place): a process of one thread that writes "0" to each is
  * in the place. Returns how many. */
 size_t cg_entries(const struct cg_place *place, int ret[CG_ENTRIES]);

@@ -236,6 +236,9 @@ static bool check(const struct cg *cg, const struct cg_place *place, const struc
 bool cg_make(struct cg *cg, struct cg_place *place, const struct step_limits *limits,
              const char *core_list, struct err *err)
 {
+    if (place->handed) {
+        return true;
+    }
     struct step_limits held = cg_limits_held(cg, limits);
     const char *cores = held.cores != 0 ? core_list : NULL;
     if (held.io_read + held.io_write + held.io_read_ops + held.io_write_ops != 0) {
@@ -247,6 +250,15 @@ bool cg_make(struct cg *cg, struct cg_place *place, const struct step_limits *li
         (void)remove_folders(cg, place);
     }
     return place->made;
+}
+
+bool cg_hand(struct cg *cg, struct cg_place *place, const struct step_limits *limits,
+             struct err *err)
+{
+    place->handed = cg_make(cg, place, limits, NULL, err);
+    mem_close_fd(&place->folder); /* to start in it needs more rights than to enter by an entry */
+    place->folder = -1;
+    return place->handed;
 }
 
 size_t cg_entries(const struct cg_place *place, int ret[CG_ENTRIES])

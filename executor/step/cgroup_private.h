@@ -98,6 +98,7 @@ struct cg_place {
     struct step_limits had;   /* what its files say; no texts */
     struct step_limits wants; /* what the step that has it now was given; no texts */
     bool fresh;               /* its folders have never been made */
+    bool handed;              /* made before its supervisor lost the right to */
     bool adopted;             /* of the program that was here before: not for the pool */
     /* in the supervisor */
     int entries[CG_ENTRIES]; /* by tree; -1 = none */

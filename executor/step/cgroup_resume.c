@@ -18,7 +18,7 @@
 #include <utlist.h>
 
 /* Read by other versions: never renumbered. */
-enum { TAG_NEXT = 1, TAG_INIT = 2 };
+enum { TAG_NEXT = 1 };
 
 void cg_save(struct cg *cg, struct buf *ret)
 {
@@ -28,7 +28,6 @@ void cg_save(struct cg *cg, struct buf *ret)
     }
     cg->pooled_count = 0;
     wire_put_int(ret, TAG_NEXT, cg->next_number);
-    wire_put_text(ret, TAG_INIT, cg->init);
 }
 
 struct cg *cg_restore(const void *data, size_t len)
@@ -39,10 +38,6 @@ struct cg *cg_restore(const void *data, size_t len)
     while (wire_next(&w)) {
         if (w.tag == TAG_NEXT) {
             (void)wire_int(&w, &cg->next_number);
-        } else if (w.tag == TAG_INIT) {
-            free(cg->init);
-            cg->init = NULL;
-            (void)wire_text(&w, &cg->init);
         }
     }
     return cg;

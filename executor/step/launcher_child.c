@@ -66,7 +66,7 @@ static bool is_supervised(const struct launcher *l, int64_t peer, int64_t token)
 {
     for (size_t i = 0; i < l->child_count; i++) {
         const struct child *c = &l->children[i];
-        if (c->peer == peer && c->token == token && !c->is_reaper) {
+        if (c->peer == peer && c->token == token && !c->is_helper) {
             return true;
         }
     }
@@ -122,7 +122,7 @@ static void on_end(struct launcher *l, pid_t pid, int status)
 {
     struct child child = {0};
     bool known = take_child(l, pid, &child);
-    if (known && child.is_reaper) {
+    if (known && child.is_helper) {
         on_reaper_end(l, pid, status);
         return;
     }
@@ -199,7 +199,7 @@ static void start_reaper(struct launcher *l, const struct peer *p, struct reap *
     }
     if (pid > 0) {
         r->reaper = pid;
-        child_add(l, &(struct child){.pid = pid, .peer = r->peer, .is_reaper = true});
+        child_add(l, &(struct child){.pid = pid, .peer = r->peer, .is_helper = true});
     }
 }
 

@@ -6,6 +6,7 @@
 #include "executor/step/pool.h"
 
 #include <stdio.h>
+#include <string.h>
 
 void host_need_sandbox(struct host *host)
 {
@@ -32,6 +33,33 @@ void host_need_limits(struct host *host)
 void host_restore(struct host *host, const void *cgroups, size_t len)
 {
     take_cgroups(host, cg_restore(cgroups, len));
+}
+
+/* A core is given to a step by writing it to its cgroup, when the step has it: that takes rights
+ * that the supervisor of another user has not. */
+static void bind_facts(const struct step_facts *facts, struct step_facts *ret)
+{
+    for (size_t i = 0; i < facts->count; i++) {
+        const struct step_fact *fact = &facts->items[i];
+        bool taken = fact->holds && strcmp(fact->name, "cores") == 0;
+        facts_add(ret, fact->name, fact->holds && !taken, fact->amount,
+                  taken ? "this launcher gives cores to the engines of root alone" : fact->why,
+                  taken ? "run the engine as root" : fact->fix);
+    }
+}
+
+void host_rebind(struct host *host)
+{
+    struct step_facts cgroups = {0};
+    struct host own = {.cg = host->cg};
+    if (own.cg != NULL) {
+        cg_facts(own.cg, &cgroups);
+        pool_facts(&cgroups);
+        bind_facts(&cgroups, &own.facts);
+        step_facts_done(&cgroups);
+    }
+    host_need_sandbox(&own);
+    *host = own; /* what was there is the other user's, and goes with this process */
 }
 
 void host_close(struct host *host)

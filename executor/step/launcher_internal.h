@@ -37,7 +37,7 @@ struct child {
     pid_t pid;
     int64_t peer, token;
     struct cg_place *place; /* NULL = none */
-    bool is_reaper;         /* no supervisor: it kills leftovers for a peer, with its rights */
+    bool is_helper;         /* no supervisor: it does something for a peer, with its rights */
 };
 
 struct leftover { /* a place whose supervisor did not end well */
@@ -117,6 +117,9 @@ void child_forget_reaps(struct launcher *l, int64_t peer); /* it will not hear t
 void host_need_sandbox(struct host *host);
 void host_need_limits(struct host *host);                              /* cgroups and pools */
 void host_restore(struct host *host, const void *cgroups, size_t len); /* of cg_save() */
+/* This process has become another user: what that may do is looked at, with the cgroups as they
+ * are. */
+void host_rebind(struct host *host);
 void host_close(struct host *host);
 
 /* launcher_policy.c */
@@ -125,12 +128,11 @@ bool policy_read(const char *const *allow, size_t count, struct policy *ret,
 bool policy_admits(const struct policy *policy, const struct peer *p);
 /* This launcher is root and the peer is not: what it asks for is done with its rights. */
 bool policy_binds(const struct peer *p);
-/* Of a peer that is bound: whether it may launch that in this folder; and the spec that names its
- * user, encoded. */
+/* Of a peer that is bound: whether it may launch that in this folder. Where the spec names the
+ * peer's own user it is encoded again, without: the supervisor is that user. Else `ret` stays
+ * empty. */
 bool policy_spec(const struct peer *p, int folder, int record, const void *spec, size_t spec_len,
                  struct buf *ret, struct err *err) MUST_CHECK;
-/* What is told to a bound peer instead of the host's facts; the caller owns it. */
-void policy_facts(const struct peer *p, const struct step_facts *facts, struct step_facts *ret);
 /* This process becomes the peer for good. */
 bool policy_become(const struct peer *p) MUST_CHECK;
 

@@ -11,7 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -42,13 +42,27 @@ static bool read_spec(int fd, struct buf *ret, struct err *err)
     return true;
 }
 
-/* A place, where the step has limits. A damaged spec has none: its supervisor will say so. */
-static struct cg_place *take_place(struct host *host, const void *spec, size_t len)
+/* What the step's place has to hold. A damaged spec has no limits: its supervisor will say so. */
+static bool read_limits(const struct peer *p, const void *spec, size_t len, struct step_limits *ret)
+{
+    if (!step_spec_limits(spec, len, ret)) {
+        return false;
+    }
+    if (policy_binds(p)) { /* cores are not for these (host_rebind()) */
+        ret->cores = 0;
+        free(ret->core_list);
+        ret->core_list = NULL;
+    }
+    return true;
+}
+
+static struct cg_place *take_place(struct host *host, const struct peer *p, const void *spec,
+                                   size_t len)
 {
     struct step_limits limits = {0};
     struct cg_place *place = NULL;
     host_need_sandbox(host);
-    if (step_spec_limits(spec, len, &limits)) {
+    if (read_limits(p, spec, len, &limits)) {
         bool needs_place = step_limits_any(&limits);
         if (needs_place || limits.gpus != 0 || limits.gpu_list != NULL) {
             host_need_limits(host);
@@ -62,20 +76,38 @@ static struct cg_place *take_place(struct host *host, const void *spec, size_t l
 /* ---- the child
  * ------------------------------------------------------------------------------------- */
 
-/* A peer with less rights than ours gets what it asks for with its own, or nothing. */
-static void bind_to_peer(const struct peer *p, int64_t token, const int fds[STEP_MSG_FDS],
-                         struct supervisor_launch *launch)
+static bool hand_place(const struct peer *p, const struct supervisor_launch *launch,
+                       struct err *err)
+{
+    struct step_limits limits = {0};
+    if (launch->place == NULL || !read_limits(p, launch->spec, launch->spec_len, &limits)) {
+        return true;
+    }
+    bool ok = cg_hand(launch->cg, launch->place, &limits, err);
+    step_limits_done(&limits);
+    return ok;
+}
+
+/* A peer with less rights than ours gets a supervisor that is its user, or nothing. */
+static bool bind_to_peer(struct launcher *l, const struct peer *p, const int fds[STEP_MSG_FDS],
+                         struct supervisor_launch *launch, struct err *err)
 {
     static struct buf spec = {.max = LIMIT_SPEC}; /* as long as this process */
-    struct err err = ERR_INIT;
     if (!policy_spec(p, fds[FD_FOLDER], fds[FD_RECORD], launch->spec, launch->spec_len, &spec,
-                     &err)) {
-        struct peer teller = *p;
-        peer_refuse(&teller, token, err.msg);
-        _exit(0);
+                     err) ||
+        !hand_place(p, launch, err)) {
+        return false;
     }
-    launch->spec = spec.data;
-    launch->spec_len = spec.len;
+    if (!policy_become(p)) {
+        return err_sys(err, errno, "cannot become user %u", (unsigned)p->uid);
+    }
+    host_rebind(&l->host);
+    launch->sandbox = l->host.sandbox;
+    if (spec.len > 0) {
+        launch->spec = spec.data;
+        launch->spec_len = spec.len;
+    }
+    return true;
 }
 
 /* What is the launcher's is closed; the signals stay blocked, and the signalfd shows those of who
@@ -91,12 +123,14 @@ static void close_launchers(const struct launcher *l)
     }
 }
 
-_Noreturn static void become_supervisor(struct launcher *l, const struct peer *p, int64_t token,
+_Noreturn static void become_supervisor(struct launcher *l, struct peer *p, int64_t token,
                                         struct supervisor_launch *launch,
                                         const int fds[STEP_MSG_FDS])
 {
-    if (policy_binds(p)) {
-        bind_to_peer(p, token, fds, launch);
+    struct err err = ERR_INIT;
+    if (policy_binds(p) && !bind_to_peer(l, p, fds, launch, &err)) {
+        peer_refuse(p, token, err.msg);
+        _exit(0);
     }
     close_launchers(l);
     if (fds[FD_SPEC] >= 0) {
@@ -127,7 +161,7 @@ void launch(struct launcher *l, struct peer *p, const struct step_msg *msg,
         .spec_len = msg->spec == NULL ? large.len : msg->spec_len,
         .signals = l->signals,
     };
-    to.place = take_place(&l->host, to.spec, to.spec_len);
+    to.place = take_place(&l->host, p, to.spec, to.spec_len);
     to.cg = l->host.cg;
     to.sandbox = l->host.sandbox;
     to.facts = &l->host.facts;

@@ -178,22 +178,34 @@ void peer_refuse(struct peer *p, int64_t token, const char *why)
     peer_answer(p, &(struct step_msg){.kind = MSG_REFUSED, .token = token, .text = text});
 }
 
-static void on_probe(struct launcher *l, struct peer *p, int64_t token)
+static void tell_facts(struct launcher *l, struct peer *p, int64_t token)
 {
     AUTO_BUF struct buf bytes = BUF_INIT(LIMIT_MESSAGE);
-    struct step_facts told = {0};
-    host_need_limits(&l->host);
-    host_need_sandbox(&l->host);
-    if (policy_binds(p)) {
-        policy_facts(p, &l->host.facts, &told);
-        step_facts_encode(&told, &bytes);
-        step_facts_done(&told);
-    } else {
-        step_facts_encode(&l->host.facts, &bytes);
-    }
+    step_facts_encode(&l->host.facts, &bytes);
     peer_answer(
         p, &(struct step_msg){
                .kind = MSG_PROBED, .token = token, .spec = buf_str(&bytes), .spec_len = bytes.len});
+}
+
+/* For a peer with less rights a child finds out that has become its user. */
+static void on_probe(struct launcher *l, struct peer *p, int64_t token)
+{
+    host_need_limits(&l->host);
+    host_need_sandbox(&l->host);
+    pid_t pid = policy_binds(p) ? _Fork() : 0;
+    if (pid > 0) {
+        child_add(l, &(struct child){.pid = pid, .peer = p->id, .is_helper = true});
+    } else if (pid < 0) {
+        peer_refuse(p, token, "cannot make a process that looks what this host holds");
+    } else if (!policy_binds(p)) {
+        tell_facts(l, p, token);
+    } else {
+        if (policy_become(p)) {
+            host_rebind(&l->host);
+            tell_facts(l, p, token);
+        }
+        _exit(0);
+    }
 }
 
 void peer_hear(struct launcher *l, struct peer *p)

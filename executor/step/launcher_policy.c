@@ -1,7 +1,8 @@
 /*
  * launcher_policy.c - who may come, and what an engine that is not root may have done by a launcher
- * that is: nothing that it could not do itself, but for limits, which only take away. Its steps run
- * as its user, in a folder of its own; it may kill what it could kill.
+ * that is: nothing that it could not do itself, but for limits, which only take away. So all that
+ * is done for it is done by a process that has become its user: supervisors, once their place in
+ * the cgroups has been made, and who kills what its steps left.
  *
  * Users and groups are looked up in /etc/passwd and /etc/group alone: this program has no
  * libraries that would ask a directory. Those of a directory are named by their numbers.
@@ -117,7 +118,7 @@ static bool check_owner(const struct peer *p, int fd, const char *what, struct e
     return true;
 }
 
-/* A user in the spec must be the peer, with no more groups than it has. */
+/* A user in the spec must be the peer, with no other groups than it has. */
 static bool check_user(const struct peer *p, const struct step_sandbox *s, struct err *err)
 {
     if (s->uid != (int64_t)p->uid) {
@@ -126,35 +127,14 @@ static bool check_user(const struct peer *p, const struct step_sandbox *s, struc
                        "alone, not as user %lld",
                        (unsigned)p->uid, (long long)s->uid);
     }
-    bool ok = is_member(p, (gid_t)s->gid);
+    bool ok = s->gid == (int64_t)p->gid;
     for (size_t i = 0; i < s->group_count && ok; i++) {
         ok = is_member(p, (gid_t)strtoul(s->groups[i], NULL, 10));
     }
     return ok || err_set(err, ERR_DENIED,
-                         "the launcher refused: user %u is not in the groups that the step is to "
-                         "run with",
+                         "the launcher refused: the step is to run with other groups than the "
+                         "engine of user %u has",
                          (unsigned)p->uid);
-}
-
-static bool take_user(const struct peer *p, struct step_sandbox *s, struct err *err)
-{
-    if (p->group_count > STEP_GROUPS) {
-        return err_set(err, ERR_LIMIT, "the launcher refused: user %u is in more than %d groups",
-                       (unsigned)p->uid, STEP_GROUPS);
-    }
-    for (size_t i = 0; i < s->group_count; i++) {
-        free(s->groups[i]);
-    }
-    free(s->groups);
-    s->has_user = true;
-    s->uid = (int64_t)p->uid;
-    s->gid = (int64_t)p->gid;
-    s->group_count = p->group_count;
-    s->groups = mem_array(p->group_count + 1, sizeof(*s->groups));
-    for (size_t i = 0; i < p->group_count; i++) {
-        s->groups[i] = mem_printf("%u", (unsigned)p->groups[i]);
-    }
-    return true;
 }
 
 bool policy_spec(const struct peer *p, int folder, int record, const void *spec, size_t spec_len,
@@ -166,24 +146,14 @@ bool policy_spec(const struct peer *p, int folder, int record, const void *spec,
         !step_spec_decode(spec, spec_len, &decoded, err)) {
         return false;
     }
-    struct step_sandbox *s = &decoded.sandbox;
-    bool ok = s->has_user ? check_user(p, s, err) : take_user(p, s, err);
-    ok = ok && step_spec_encode(&decoded, ret, err);
+    bool ok = true;
+    if (decoded.sandbox.has_user) {
+        ok = check_user(p, &decoded.sandbox, err);
+        decoded.sandbox.has_user = false;
+        ok = ok && step_spec_encode(&decoded, ret, err);
+    }
     step_spec_done(&decoded);
     return ok;
-}
-
-void policy_facts(const struct peer *p, const struct step_facts *facts, struct step_facts *ret)
-{
-    AUTO_FREE char *why =
-        mem_printf("the launcher runs steps of user %u as that user alone", (unsigned)p->uid);
-    for (size_t i = 0; i < facts->count; i++) {
-        const struct step_fact *fact = &facts->items[i];
-        bool is_user = strcmp(fact->name, "user") == 0;
-        facts_add(ret, fact->name, fact->holds && !is_user, fact->amount,
-                  is_user && fact->holds ? why : fact->why,
-                  is_user && fact->holds ? "run the engine as root" : fact->fix);
-    }
 }
 
 bool policy_become(const struct peer *p)

@@ -50,7 +50,7 @@ enum tag {
     TAG_REAP = 9,
 };
 enum { PEER_ID = 1, PEER_SOCK = 2 };
-enum { CHILD_PID = 1, CHILD_PEER = 2, CHILD_TOKEN = 3, CHILD_PLACE = 4, CHILD_IS_REAPER = 5 };
+enum { CHILD_PID = 1, CHILD_PEER = 2, CHILD_TOKEN = 3, CHILD_PLACE = 4, CHILD_IS_HELPER = 5 };
 enum {
     REAP_PEER = 1,
     REAP_TOKEN = 2,
@@ -97,7 +97,7 @@ static void put_child(struct buf *ret, uint16_t tag, const struct child *c)
     if (c->place != NULL) {
         wire_put_text(&inner, CHILD_PLACE, cg_place_name(c->place));
     }
-    wire_put_int(&inner, CHILD_IS_REAPER, c->is_reaper);
+    wire_put_int(&inner, CHILD_IS_HELPER, c->is_helper);
     put_inner(ret, tag, &inner);
 }
 
@@ -278,16 +278,16 @@ static void read_peer(struct launcher *l, struct wire *w)
 /* A place that is not there any more needs nothing more to be done. */
 static void read_child(struct launcher *l, struct wire *w, bool alive)
 {
-    int64_t pid = 0, is_reaper = 0;
+    int64_t pid = 0, is_helper = 0;
     struct child c = {0};
     AUTO_FREE char *place = NULL;
     while (wire_next(w)) {
         (void)(take_int(w, CHILD_PID, &pid) || take_int(w, CHILD_PEER, &c.peer) ||
                take_int(w, CHILD_TOKEN, &c.token) || take_text(w, CHILD_PLACE, &place) ||
-               take_int(w, CHILD_IS_REAPER, &is_reaper));
+               take_int(w, CHILD_IS_HELPER, &is_helper));
     }
     c.pid = (pid_t)pid;
-    c.is_reaper = is_reaper != 0;
+    c.is_helper = is_helper != 0;
     c.place = place != NULL && l->host.cg != NULL ? cg_adopt(l->host.cg, place) : NULL;
     if (alive) {
         child_add(l, &c);

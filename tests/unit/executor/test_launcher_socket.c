@@ -2,6 +2,7 @@
  * going on as a newer program. */
 #include "workshop.h"
 
+#include <grp.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -40,9 +41,12 @@ static void start_launcher(struct hall *h, const char *allow)
     posix_spawn_file_actions_addopen(&actions, 2, h->log, O_WRONLY | O_CREAT | O_APPEND, 0644);
     assert_int_equal(posix_spawn(&h->pid, h->program, &actions, NULL, argv, environ), 0);
     posix_spawn_file_actions_destroy(&actions);
-    for (int i = 0; i < 500 && access(h->socket, F_OK) != 0; i++) {
+    int sock = -1;
+    for (int i = 0; i < 500 && sock < 0; i++) {
         sleep_ms(10);
+        sock = file_socket_connect(h->top, "launcher.sock", NULL);
     }
+    mem_close_fd(&sock);
 }
 
 static void connect_shop(struct hall *h, size_t i, struct err *err)
@@ -306,7 +310,7 @@ static int as_nobody(struct hall *h, int (*body)(struct hall *h))
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        bool ok = setgid(NOBODY) == 0 && setuid(NOBODY) == 0;
+        bool ok = setgroups(0, NULL) == 0 && setgid(NOBODY) == 0 && setuid(NOBODY) == 0;
         _exit(ok ? body(h) : 99);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -345,6 +349,174 @@ static void strangers_are_sent_away(void **state)
     assert_int_equal(as_nobody(h, try_to_connect), 0);
 }
 
+/* ---- what others may have done
+ * -------------------------------------------------------------------- */
+
+static struct workshop *open_shop(struct hall *h, const char *name)
+{
+    struct workshop *s = mem_alloc(sizeof(*s));
+    struct err err = ERR_INIT;
+    s->top = mem_printf("%s/%s", h->top, name);
+    pl_init(&s->loop);
+    s->exec = exec_open(&(struct exec_conf){.loop = &s->loop.loop, .launcher = h->socket}, &err);
+    return s->exec != NULL ? s : NULL;
+}
+
+static bool holds(const struct step_facts *facts, const char *name)
+{
+    const struct step_fact *fact = step_facts_find(facts, name);
+    return fact != NULL && fact->holds;
+}
+
+static int run_as_nobody(struct hall *h)
+{
+    struct workshop *s = open_shop(h, "nobody");
+    const struct step_facts *facts;
+    if (s == NULL || !exec_facts(s->exec, &facts, NULL) || holds(facts, "user") ||
+        holds(facts, "cores")) {
+        return 1;
+    }
+    struct job *j = new_job(s);
+    j->attempt = start_job(j, &(struct recipe){.script = "id -u; id -G; sleep 0.1"}, NULL);
+    if (j->attempt == NULL) {
+        return 2;
+    }
+    turn_until(s, &j->ended, 10000);
+    AUTO_FREE char *log = read_text(j->folder, "log");
+    if (j->end.how != STEP_OK || strstr(log, " o 65534\n") == NULL) {
+        fprintf(stderr, "%s\n%s\n", j->end.message, log);
+        return 3;
+    }
+    /* What is lost is reaped with its rights. */
+    struct job *lost = new_job(s);
+    lost->attempt = start_job(lost, &(struct recipe){.script = "setsid sleep 99 & sleep 99"}, NULL);
+    turn_until(s, &lost->began, 10000);
+    if (kill(supervisor_of(lost), SIGKILL) != 0) {
+        return 4;
+    }
+    turn_until(s, &lost->ended, 10000);
+    return lost->end.how == STEP_LOST ? 0 : 5;
+}
+
+static void allowed_users_get_what_they_could_do_themselves(void **state)
+{
+    struct hall *h = *state;
+    AUTO_FREE char *top = mem_printf("%s/nobody", h->top);
+    AUTO_FREE char *runs = mem_printf("%s/runs", top);
+    AUTO_FREE char *store = mem_printf("%s/store", top);
+    if (geteuid() != 0) {
+        skip();
+    }
+    assert_true(file_make_dirs(runs, 0755, NULL) && file_make_dirs(store, 0755, NULL));
+    assert_int_equal(
+        chown(top, NOBODY, NOBODY) | chown(runs, NOBODY, NOBODY) | chown(store, NOBODY, NOBODY), 0);
+    assert_int_equal(stop_launcher(h), 0);
+    start_launcher(h, "65534");
+    assert_int_equal(as_nobody(h, run_as_nobody), 0);
+}
+
+/* Asks for what is root's: a folder, a user, somebody else's processes. */
+struct theft {
+    int folder; /* open */
+    int64_t uid;
+    const char *expect;
+};
+static struct theft theft;
+
+static char *refusal(int sock)
+{
+    static struct buf raw;
+    struct step_msg got = {0};
+    struct pollfd fd = {.fd = sock, .events = POLLIN};
+    int fds[STEP_MSG_FDS];
+    bool ok = poll(&fd, 1, 10000) == 1 && step_recv(sock, &raw, &got, fds, NULL) == 1 &&
+              got.kind == MSG_REFUSED;
+    return ok ? got.text : NULL;
+}
+
+static int steal(struct hall *h)
+{
+    char *argv[] = {(char[]){"/bin/true"}, NULL};
+    char run[] = "r", step[] = "s", cwd[] = "/";
+    struct step_spec spec = {
+        .run = run, .step = step, .attempt = 1, .argv = argv, .argc = 1, .cwd = cwd, .store = cwd};
+    AUTO_BUF struct buf bytes = BUF_INIT(LIMIT_SPEC);
+    spec.sandbox.has_user = theft.uid >= 0;
+    spec.sandbox.uid = theft.uid;
+    int pair[2], sock = file_socket_connect(h->top, "launcher.sock", NULL);
+    int record = openat(theft.folder, "record", O_RDONLY | O_CLOEXEC);
+    if (sock < 0 || record < 0 || !step_spec_encode(&spec, &bytes, NULL) ||
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+        return 1;
+    }
+    struct step_msg msg = {
+        .kind = MSG_LAUNCH, .token = 1, .spec = bytes.data, .spec_len = bytes.len};
+    if (!step_send(sock, &msg, (int[]){theft.folder, record, pair[1]}, 3, NULL)) {
+        return 2;
+    }
+    const char *said = refusal(sock);
+    return said != NULL && strstr(said, theft.expect) != NULL ? 0 : 3;
+}
+
+static void and_nothing_more(void **state)
+{
+    struct hall *h = *state;
+    AUTO_FREE char *folder = mem_printf("%s/attempt", h->top);
+    AUTO_FREE char *path = mem_printf("%s/record", folder);
+    if (geteuid() != 0) {
+        skip();
+    }
+    assert_int_equal(mkdir(folder, 0755), 0);
+    theft.folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int record = record_create(theft.folder, "r", "s", 1, clock_boot_id(), NULL);
+    assert_true(record >= 0 && fchmod(record, 0644) == 0);
+    assert_int_equal(stop_launcher(h), 0);
+    start_launcher(h, "65534");
+    theft.uid = -1;
+    theft.expect = "the attempt's folder does not belong to user 65534";
+    assert_int_equal(as_nobody(h, steal), 0);
+    assert_int_equal(chown(folder, NOBODY, NOBODY), 0);
+    theft.expect = "the attempt's record does not belong to user 65534";
+    assert_int_equal(as_nobody(h, steal), 0);
+    assert_int_equal(chown(path, NOBODY, NOBODY), 0);
+    theft.uid = 0;
+    theft.expect = "as that user alone, not as user 0";
+    assert_int_equal(as_nobody(h, steal), 0);
+    theft.uid = NOBODY;
+    theft.expect = "with other groups"; /* gid 0 */
+    assert_int_equal(as_nobody(h, steal), 0);
+    close(record);
+    close(theft.folder);
+}
+
+static int reap_others(struct hall *h)
+{
+    struct workshop *s = open_shop(h, "nobody");
+    int64_t killed = -1;
+    if (s == NULL) {
+        return 1;
+    }
+    /* It may wait as long as it likes for what it may not kill. */
+    return exec_reap(s->exec, "/nowhere", RUN, "step1", 1, &killed, NULL) && killed == 0 ? 0 : 2;
+}
+
+static void others_processes_are_not_reaped(void **state)
+{
+    struct hall *h = *state;
+    if (geteuid() != 0) {
+        skip();
+    }
+    struct job *j = run_job(h->shops[0], &(struct recipe){.script = "sleep 1; exit 9"});
+    assert_string_equal(j->name, "step1");
+    await_began(j);
+    assert_int_equal(stop_launcher(h), 0);
+    start_launcher(h, "65534");
+    assert_int_equal(as_nobody(h, reap_others), 0);
+    await_end(j);
+    assert_int_equal(j->end.exit_code, 9);
+    free_job(j);
+}
+
 static void who_is_allowed_must_be_known(void **state)
 {
     (void)state;
@@ -373,6 +545,9 @@ int main(void)
         TEST(children_stay_when_the_program_is_replaced),
         TEST(what_does_not_understand_is_not_become),
         TEST(strangers_are_sent_away),
+        TEST(allowed_users_get_what_they_could_do_themselves),
+        TEST(and_nothing_more),
+        TEST(others_processes_are_not_reaped),
         cmocka_unit_test(who_is_allowed_must_be_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,6 +73,10 @@ static json_t *step_json(const struct dag_pipeline *p, const struct dag_step *st
         one, "if", step->condition ? cli_json_text(dag_expr_source(step->condition)) : json_null());
     json_object_set_new(one, "command", command_json(step));
     json_object_set_new(one, "reuse_run", cli_json_text(plan->reuse_run));
+    json_t *changed = json_array();
+    for (size_t i = 0; i < plan->changed_count; i++)
+        json_array_append_new(changed, cli_json_text(plan->changed[i]));
+    json_object_set_new(one, "changed", changed);
     return one;
 }
 
@@ -89,6 +93,10 @@ static void print_step(struct cli *c, const struct dag_pipeline *p, const struct
     putchar('\n');
     if (plan->why && *plan->why)
         printf("       %s\n", term_safe(&a, plan->why));
+    for (size_t i = 0; i < plan->changed_count; i++)
+        printf("       %swarning:%s since it ran (%.12s) this has changed: %s\n",
+               term_on(c->colour, TERM_WARN), term_off(c->colour, TERM_WARN), plan->origin_run,
+               term_safe(&a, plan->changed[i]));
     if (plan->what != ENGINE_PLAN_RUN)
         return;
     if (step->condition)

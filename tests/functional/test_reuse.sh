@@ -44,6 +44,7 @@ for verb in plan run; do
 done
 run 70 orchctl run p.yaml --from b --json; is "$(json .error.code)" corrupt
 run 0 orchctl runs --json; is "$(json length)" 4
+run 1 orchctl doctor; has "fail  artifacts"; has "1 of "; has "$was"; has "$is"
 # ... and a step that runs again writes the object anew
 run 0 orchctl run p.yaml -q
 run 0 orchctl run p.yaml --from b; lacks warning
@@ -68,4 +69,6 @@ write echo
 run 0 orchctl run p.yaml --from b; lacks warning
 sed -i 's/^  a:$/  a: # a comment/' p.yaml
 run 0 orchctl run p.yaml --from b; lacks warning
+run 0 orchctl doctor;        has "ok    artifacts"; has "objects verified"
+run 0 orchctl doctor --deep; has "ok    artifacts"
 finish

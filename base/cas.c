@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -42,7 +43,9 @@ struct foreign {
 };
 
 struct walk {
-    struct cas_store *store;
+    struct cas_store *store; /* NULL: nothing is stored or changed */
+    const struct digest_ask *ask;
+    bool seal;        /* without a store: folders become read-only, and durable */
     const char *name; /* of the folder, for messages */
     DIR *dirs[DEPTH_MAX];
     size_t path_len[DEPTH_MAX]; /* of the path of each open folder, with its slash */
@@ -159,12 +162,27 @@ static void note_foreign(struct walk *w, const struct file_entry *entry)
     memcpy(f->digest, entry->digest, sizeof(f->digest));
 }
 
+static bool look_at_file(const struct digest_ask *ask, struct cas_source *from,
+                         char ret_digest[DIGEST_TEXT], int64_t *ret_size, struct err *err)
+{
+    struct stat st;
+    char proc[40];
+    (void)snprintf(proc, sizeof(proc), "/proc/self/fd/%d", from->fd);
+    AUTO_CLOSE int fd = open(proc, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return err_sys(err, errno, "cannot read '%s'", from->name);
+    from->executable = (st.st_mode & S_IXUSR) != 0;
+    return digest_file_asking(fd, ask, ret_digest, ret_size, err) ||
+           err_wrap(err, "'%s'", from->name);
+}
+
 static bool put_file_entry(struct walk *w, int path_fd, struct err *err)
 {
     AUTO_FREE char *name = mem_printf("%s/%s", w->name, buf_str(&w->path));
     struct cas_source source = {.fd = path_fd, .name = name};
     struct file_entry entry = {0};
-    if (!cas_store_file(w->store, &source, entry.digest, &entry.size, err))
+    if (w->store ? !cas_store_file(w->store, &source, entry.digest, &entry.size, err)
+                 : !look_at_file(w->ask, &source, entry.digest, &entry.size, err))
         return false;
     if (__builtin_add_overflow(w->size, entry.size, &w->size)) /* sparse files */
         return err_set(err, ERR_LIMIT, "'%s' is too large", w->name);
@@ -213,7 +231,10 @@ static bool leave_level(struct walk *w, struct err *err)
         free(f->name);
         w->foreign_count--;
     }
-    (void)fchmod(folder, FOLDER_MODE);
+    if (w->store || w->seal)
+        (void)fchmod(folder, FOLDER_MODE);
+    if (w->seal && fsync(folder) < 0 && errno != EINVAL)
+        return err_sys(err, errno, "cannot sync a folder in '%s'", w->name);
     (void)closedir(w->dirs[--w->depth]);
     return true;
 }
@@ -269,25 +290,51 @@ static bool put_manifest(struct walk *w, char ret_digest[DIGEST_TEXT], struct er
     if (!ok)
         return err_set(err, ERR_LIMIT, "the manifest of '%s' is larger than %ld bytes", w->name,
                        MANIFEST_MAX);
-    if (!cas_store_bytes(w->store, buf_str(&text), text.len, ret_digest, err))
+    if (!w->store)
+        digest_bytes(buf_str(&text), text.len, ret_digest);
+    else if (!cas_store_bytes(w->store, buf_str(&text), text.len, ret_digest, err))
         return err_wrap(err, "cannot store the manifest of '%s'", w->name);
     return true;
 }
 
-static bool put_folder(struct cas_store *store, int path_fd, const char *name,
-                       struct cas_object *ret, struct err *err)
+static bool walk_folder(struct walk *w, int path_fd, struct cas_object *ret, struct err *err)
 {
-    struct walk w = {.store = store, .name = name, .path = BUF_INIT(PATH_BYTES_MAX)};
-    bool ok = open_level(&w, path_fd, err);
-    while (ok && w.depth > 0)
-        ok = walk_step(&w, err);
+    w->path = BUF_INIT(PATH_BYTES_MAX);
+    bool ok = open_level(w, path_fd, err);
+    while (ok && w->depth > 0)
+        ok = walk_step(w, err);
     /* The files' names are durable before there is a manifest that tells of them. */
-    ok = ok && cas_store_sync(store, err) && put_manifest(&w, ret->digest, err);
-    ret->size = w.size;
-    ret->files = (int64_t)w.count;
+    ok = ok && (!w->store || cas_store_sync(w->store, err)) && put_manifest(w, ret->digest, err);
+    ret->size = w->size;
+    ret->files = (int64_t)w->count;
     ret->folder = true;
-    walk_done(&w);
+    walk_done(w);
     return ok;
+}
+
+bool cas_look(const char *path, const struct digest_ask *ask, bool seal, struct cas_object *ret,
+              struct err *err)
+{
+    struct stat st;
+    struct cas_object object = {.files = 1};
+    AUTO_CLOSE int fd = open(path, OPEN_PATH);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return err_sys(err, errno, "cannot open '%s'", path);
+    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+        return refuse_kind(st.st_mode, path, err);
+    struct walk w = {.ask = ask, .name = path, .seal = seal};
+    struct cas_source source = {.fd = fd, .name = path};
+    bool ok = S_ISDIR(st.st_mode) ? walk_folder(&w, fd, &object, err)
+                                  : look_at_file(ask, &source, object.digest, &object.size, err);
+    if (ok)
+        *ret = object;
+    return ok;
+}
+
+bool cas_digest(const char *path, const struct digest_ask *ask, struct cas_object *ret,
+                struct err *err)
+{
+    return cas_look(path, ask, false, ret, err);
 }
 
 static bool put_file(struct cas_store *store, int dir_fd, int fd, const char *name,
@@ -333,7 +380,8 @@ bool cas_put_asking(const char *store_dir, int dir_fd, const char *name,
     if (!cas_store_open(&store, store_dir, err))
         return false;
     store.ask = ask;
-    bool ok = S_ISDIR(st.st_mode) ? put_folder(&store, fd, name, &object, err)
+    struct walk w = {.store = &store, .name = name};
+    bool ok = S_ISDIR(st.st_mode) ? walk_folder(&w, fd, &object, err)
                                   : put_file(&store, dir_fd, fd, name, &object, err);
     ok = ok && cas_store_sync(&store, err);
     cas_store_done(&store);

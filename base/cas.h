@@ -39,6 +39,18 @@ bool cas_put_asking(const char *store_dir, int dir_fd, const char *name,
                     const struct digest_ask *ask, struct cas_object *ret,
                     struct err *err) MUST_CHECK;
 
+/* What a put of the file or folder at `path` would say, without storing or changing anything.
+ * ERR_NOT_FOUND where there is nothing. Reads it all. */
+bool cas_digest(const char *path, const struct digest_ask *ask, struct cas_object *ret,
+                struct err *err) MUST_CHECK;
+
+/* Puts what was stored as `digest` back at the absolute `path`, read-only as a put leaves it;
+ * whatever stands there goes. `size` is the one that the put said. Every object is checked first,
+ * and nothing is changed where one is missing or damaged; that is all where `path` is NULL. Blocks.
+ */
+bool cas_restore(const char *store_dir, const char *digest, int64_t size, const char *path,
+                 struct err *err) MUST_CHECK;
+
 /* Removes what puts that were killed have left half-written in the store: an hour old, and nobody
  * holds its lock. Whatever cannot be removed now stays for the next time. */
 void cas_sweep(const char *store_dir);

@@ -71,19 +71,6 @@ void cas_store_done(struct cas_store *s)
     s->fd = -1;
 }
 
-/* Where the object already stands with `size` bytes. Other bytes under its name are damage: then
- * the name is to be replaced (`*ret_damaged`). */
-static bool has_object(const struct cas_store *s, const object_name name, int64_t size,
-                       bool *ret_damaged)
-{
-    struct stat st;
-    *ret_damaged = false;
-    if (fstatat(s->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return false;
-    *ret_damaged = !S_ISREG(st.st_mode) || st.st_size != size;
-    return !*ret_damaged;
-}
-
 /* Reads it all. */
 static bool is_right(const struct cas_store *s, const object_name name, const char *digest)
 {
@@ -91,6 +78,20 @@ static bool is_right(const struct cas_store *s, const object_name name, const ch
     AUTO_CLOSE int fd = openat(s->fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     return fd >= 0 && digest_file_asking(fd, s->ask, found, NULL, NULL) &&
            strcmp(found, digest) == 0;
+}
+
+/* Where the object already stands. Other bytes under its name are damage: then the name is to be
+ * replaced (`*ret_damaged`). They are read, since an edit may leave the size as it was, and whoever
+ * stores the right bytes again heals it. */
+static bool has_object(const struct cas_store *s, const object_name name, const char *digest,
+                       int64_t size, bool *ret_damaged)
+{
+    struct stat st;
+    *ret_damaged = false;
+    if (fstatat(s->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return false;
+    *ret_damaged = !S_ISREG(st.st_mode) || st.st_size != size || !is_right(s, name, digest);
+    return !*ret_damaged;
 }
 
 static bool make_slot(struct cas_store *s, const char *digest, struct err *err)
@@ -254,12 +255,7 @@ static bool store_open_file(struct cas_store *s, int fd, const struct stat *st,
     if (!digest_file_asking(fd, s->ask, digest, ret_size, err))
         return false;
     name_object(name, digest);
-    bool there = has_object(s, name, *ret_size, &damaged);
-    if (there && from->foreign && !is_right(s, name, digest)) { /* cas_store_own() will link it */
-        there = false;
-        damaged = true;
-    }
-    if (there) {
+    if (has_object(s, name, digest, *ret_size, &damaged)) {
         s->unsynced[slot_of(digest)] = true; /* who named it may not have synced the name yet */
         return true;
     }
@@ -368,7 +364,7 @@ bool cas_store_bytes(struct cas_store *s, const void *data, size_t len,
     bool damaged;
     digest_bytes(data, len, digest);
     name_object(name, digest);
-    if (has_object(s, name, (int64_t)len, &damaged))
+    if (has_object(s, name, digest, (int64_t)len, &damaged))
         s->unsynced[slot_of(digest)] = true;
     else if (!store_copy(s, -1, data, len, digest, err))
         return false;

@@ -4,6 +4,7 @@
 #ifndef BASE_CAS_STORE_H
 #define BASE_CAS_STORE_H
 
+#include "base/cas.h"
 #include "base/digest.h"
 #include "base/err.h"
 
@@ -26,6 +27,10 @@ struct cas_source {
     bool executable;
     bool foreign; /* others have it, too: see cas_store_own() */
 };
+
+/* cas_digest(), but `seal` makes folders read-only and durable (cas_restore.c). */
+bool cas_look(const char *path, const struct digest_ask *ask, bool seal, struct cas_object *ret,
+              struct err *err) MUST_CHECK;
 
 /* Opens the store, making it where it is missing. */
 bool cas_store_open(struct cas_store *s, const char *dir, struct err *err) MUST_CHECK;

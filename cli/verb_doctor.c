@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "cli/facts.h"
+#include "cli/doctor_store.h"
 #include "executor/executor.h"
 
 #include <errno.h>
@@ -210,6 +211,28 @@ static void check_database(struct check *k)
         store_close(s);
 }
 
+static void check_artifacts(struct check *k)
+{
+    struct doctor_store found;
+    struct err err = ERR_INIT;
+    char size[32];
+    if (!doctor_store(cli_data_dir(k->c), args_flag(&k->c->args, "deep"), k->a, &found, &err))
+        say(k, FAIL, arena_strdup(k->a, err.msg), NULL);
+    else if (found.damaged > 0)
+        say(k, FAIL,
+            arena_printf(k->a, "%zu of %zu stored objects are damaged; one of them: %s",
+                         found.damaged, found.checked, found.first),
+            "run the steps that made them again, or restore a backup");
+    else if (found.objects == 0)
+        say(k, OK, "none yet", NULL);
+    else
+        say(k, OK,
+            arena_printf(k->a, "%zu of %zu objects verified, %s%s", found.checked, found.objects,
+                         text_format_size(found.checked_bytes, size),
+                         found.checked < found.objects ? ", the newest; --deep reads all" : ""),
+            NULL);
+}
+
 static void check_step_program(struct check *k)
 {
     struct err err = ERR_INIT;
@@ -324,6 +347,7 @@ static const struct {
     {"file system", check_file_system},
     {"disk space", check_space},
     {"database", check_database},
+    {"artifacts", check_artifacts},
     {"orch-step", check_step_program},
     {"kernel", check_kernel},
     {"limits", check_facts},
@@ -352,6 +376,11 @@ static int run(struct cli *c)
     return k.failed ? EXIT_RUN_FAILED : EXIT_DONE;
 }
 
+static const struct option OPTIONS[] = {
+    {"deep", 0, NULL, OPTION_FLAG, "read all stored artifacts, not the newest alone"},
+    {NULL, 0, NULL, OPTION_FLAG, NULL},
+};
+
 const struct verb cli_verb_doctor = {
     .name = "doctor",
     .group = "This installation",
@@ -361,6 +390,6 @@ const struct verb cli_verb_doctor = {
             "that do not hold here are warnings: a step that asks for one is refused.",
     .examples =
         "  orchctl doctor\n  orchctl doctor --json | jq '.checks[] | select(.status != \"ok\")'\n",
-    .options = CLI_NO_OPTIONS,
+    .options = OPTIONS,
     .run = run,
 };

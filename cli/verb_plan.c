@@ -205,6 +205,10 @@ static json_t *step_json(const struct dag_pipeline *p, const struct dag_step *st
     json_object_set_new(one, "network",
                         json_string(step->network == DAG_NETWORK_NONE ? "none" : "host"));
     json_object_set_new(one, "problem", cli_json_text(step_problem(&a, o, step->index)));
+    json_t *changed = json_array();
+    for (size_t i = 0; i < plan->changed_count; i++)
+        json_array_append_new(changed, cli_json_text(plan->changed[i]));
+    json_object_set_new(one, "changed", changed);
     return one;
 }
 
@@ -241,6 +245,10 @@ static void print_step(struct cli *c, const struct dag_pipeline *p, const struct
     putchar('\n');
     if (plan->why && *plan->why)
         printf("       %s\n", term_safe(&a, plan->why));
+    for (size_t i = 0; i < plan->changed_count; i++)
+        printf("       %swarning:%s since it ran (%.12s) this has changed: %s\n",
+               term_on(c->colour, TERM_WARN), term_off(c->colour, TERM_WARN), plan->origin_run,
+               term_safe(&a, plan->changed[i]));
     if (plan->what != ENGINE_PLAN_RUN)
         return;
     if (step->condition)

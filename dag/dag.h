@@ -332,6 +332,15 @@ const struct dag_step *dag_find_step(const struct dag_pipeline *p, const char *n
  * pipeline. */
 const char *dag_nearest_step(const struct dag_pipeline *p, const char *name);
 
+/* Whether two files define a step alike: what stands under its name, and `env` and `defaults` of
+ * the file, which it gets too. Order of keys, notation and comments make no difference. */
+bool dag_step_same(const struct dag_pipeline *a, uint32_t a_step, const struct dag_pipeline *b,
+                   uint32_t b_step);
+/* Whether a step names a parameter, in an expression, as ORCH_PARAM_NAME or in its `params`; `env`
+ * and `defaults` of the file are looked at too. What a program reads by itself is not known here.
+ */
+bool dag_step_names_param(const struct dag_pipeline *p, uint32_t step, const char *param);
+
 /* Adds an error for everything in the file that is valid but that this version cannot run (matrix,
  * foreach, uses, gate, approval, container, hooks, pools, ...), each at its place with a hint what
  * to do until then. Whether the host can hold what steps ask for is the engine's to say. True where

@@ -376,7 +376,7 @@ static const struct schema_row step_rows[] = {
      .help = "Variables taken over from the environment of the engine."},
     {.key = "inputs", .most = 1000, .takes = V_NAMED, .item = &tmpl_item,
      .names = &schema_variable_names, ARRAY(struct dag_step, inputs, input_count),
-     .help = "Files that are digested before the start; the path is in `ORCH_INPUT_<NAME>`."},
+     .help = "Files that must be there before the start; the path is in `ORCH_INPUT_<NAME>`."},
     {.key = "outputs", .most = 1000, .takes = V_NAMED, .item = &output_item,
      .names = &schema_variable_names, .read = read_outputs, .help = "What the step puts out."},
     {.key = "params", .most = 1000, .takes = V_LIST, .item = &variable_item,

@@ -63,10 +63,16 @@ struct engine_plan_step {
     const char *why;        /* a sentence */
     const char *reuse_run;  /* the run that REUSE takes the step's outputs from */
     const char *reuse_step; /* folder of the step there */
+    const char *origin_run; /* the run in which it ran: that one, or one that it was reused from */
+    const char **changed;   /* what has changed since and concerns it: "parameter days" */
+    size_t changed_count;
+    bool restore; /* an output of it has to be restored from the artifact store first */
 };
 /* What would run, by step index, in the arena; with --only/--from it looks up the newest run (store
  * may be NULL where neither is given). ERR_USAGE for a step name that does not exist (did you mean)
- * and for something that cannot be reused, naming the step and why. */
+ * and for something that cannot be reused, naming the step and why. The outputs of what is reused
+ * are read and compared with their digests: ERR_CORRUPT names one that is neither there as it was
+ * stored nor in the artifact store. */
 bool engine_plan(struct store *store, const struct engine_request *req, struct arena *a,
                  struct engine_plan_step **ret, struct err *err) MUST_CHECK;
 

@@ -7,7 +7,7 @@
  *   launch.c   a step's spec: environment, command, secrets    scope.c   what expressions may ask
  *   finish.c   taking in how an attempt ended                  socket.c  words from other processes
  *   manifest.c what the run was made of                        view.c    records as JSON
- *   leak.c     secrets in what a step left
+ *   leak.c     secrets in what a step left                     reuse.c   what stands for steps
  *   loop_uv.c  the loop                                        paths.c   where things are
  *
  * Who owns what: the engine owns its runs; a run owns its scheduler, pipeline, values (arena) and
@@ -161,6 +161,30 @@ bool launch_secrets(struct engine *e, struct run *run,
                     struct err *err) MUST_CHECK;             /* reads the run's secrets */
 void launch_mask_secrets(const struct run *run, char *text); /* in place; see launch.c */
 
+/* reuse.c */
+struct reuse { /* borrows the first four */
+    struct store *store;
+    const struct dag_pipeline *now;
+    const struct dag_value *params; /* by index; NULL = not compared */
+    struct arena *arena;
+    const char *then_run; /* the run that was looked at last */
+    struct dag_pipeline *then;
+    struct dag_value then_params;
+};
+void reuse_done(struct reuse *r);
+/* Fills in origin, changes and restore of a step that is to be reused; false where it cannot be. */
+bool reuse_look(struct reuse *r, uint32_t step, const struct store_step *was,
+                struct engine_plan_step *plan, struct err *err) MUST_CHECK;
+/* A recorded step by its name, `likely` at that place; NULL = there is none. */
+const struct store_step *reuse_find_step(const struct store_step *steps, size_t count,
+                                         const char *name, size_t likely);
+/* Puts back from the artifact store what is not there as it was stored. */
+bool reuse_restore(struct engine *e, const struct store_step_output *outputs, size_t count,
+                   struct err *err) MUST_CHECK;
+/* What has changed, in words; NULL = nothing. And the detail of the step's record. */
+const char *reuse_changes(const struct engine_plan_step *plan, struct arena *a);
+const char *reuse_detail(const struct engine_plan_step *plan, struct arena *a);
+
 /* leak.c */
 void leak_prepare(struct run *run); /* once the run's secrets are known */
 /* The name of a secret that stands in the text in one of the forms that logs are searched for. */
@@ -191,6 +215,10 @@ struct dag_scope scope_of(struct scope *s);
 /* manifest.c */
 json_t *manifest_make(struct engine *e, const struct run *run, const char **ret_commit,
                       bool *ret_dirty, struct arena *a);
+
+/* Says of each reused step which run it ran in, and what has changed since. */
+void manifest_add_reused(json_t *manifest, const struct dag_pipeline *p,
+                         const struct engine_plan_step *plan);
 
 /* socket.c */
 struct words *words_open(struct run *run, struct err *err) MUST_CHECK;

@@ -90,3 +90,24 @@ json_t *manifest_make(struct engine *e, const struct run *run, const char **ret_
                      "host", e->host, "kernel", host.release, "machine", host.machine, "user",
                      e->actor, "commit", *ret_commit, "dirty", (int)*ret_dirty, "secrets", secrets);
 }
+
+void manifest_add_reused(json_t *manifest, const struct dag_pipeline *p,
+                         const struct engine_plan_step *plan)
+{
+    json_t *reused = json_object();
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        if (plan[i].what != ENGINE_PLAN_REUSE) {
+            continue;
+        }
+        json_t *changed = json_array();
+        for (size_t k = 0; k < plan[i].changed_count; k++) {
+            json_array_append_new(changed, json_string(plan[i].changed[k]));
+        }
+        json_object_set_new(reused, p->steps[i].name,
+                            json_pack("{s:s, s:o}", "run", plan[i].origin_run, "changed", changed));
+    }
+    if (json_object_size(reused) > 0) {
+        json_object_set(manifest, "reused", reused);
+    }
+    json_decref(reused);
+}

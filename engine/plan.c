@@ -3,7 +3,7 @@
  * the chosen steps need and that is not chosen itself is reused from the newest run of the same
  * pipeline, so its outputs must be there.
  */
-#include "engine/engine.h"
+#include "engine/internal.h"
 
 #include "base/mem.h"
 
@@ -95,20 +95,6 @@ static bool mark_reuse(struct chooser *c)
     return any;
 }
 
-static const struct store_step *find_recorded(const struct store_step *steps, size_t count,
-                                              const char *name, size_t likely)
-{
-    if (likely < count && strcmp(steps[likely].name, name) == 0) {
-        return &steps[likely]; /* an unchanged file has it at the same place */
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(steps[i].name, name) == 0) {
-            return &steps[i];
-        }
-    }
-    return NULL;
-}
-
 static bool refuse_reuse(const struct dag_pipeline *p, const char *step,
                          const struct store_run *newest, const struct store_step *was,
                          struct err *err)
@@ -126,7 +112,30 @@ static bool refuse_reuse(const struct dag_pipeline *p, const char *step,
         was == NULL ? "it did not exist" : "it did not succeed", step);
 }
 
-static bool reuse_from_newest(struct chooser *c, struct store *store, struct err *err)
+static bool reuse_steps(struct chooser *c, struct reuse *reuse, const struct store_run *newest,
+                        const struct store_step *recorded, size_t step_count, struct err *err)
+{
+    for (uint32_t i = 0; i < c->p->step_count; i++) {
+        if (c->steps[i].what != ENGINE_PLAN_REUSE) {
+            continue;
+        }
+        const char *name = c->p->steps[i].name;
+        const struct store_step *was = reuse_find_step(recorded, step_count, name, i);
+        if (was == NULL ||
+            (strcmp(was->status, "succeeded") != 0 && strcmp(was->status, "reused") != 0)) {
+            return refuse_reuse(c->p, name, newest, was, err);
+        }
+        c->steps[i].reuse_run = newest->id;
+        c->steps[i].reuse_step = was->folder;
+        if (!reuse_look(reuse, i, was, &c->steps[i], err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool reuse_from_newest(struct chooser *c, struct store *store,
+                              const struct dag_value *params, struct err *err)
 {
     struct store_list list = {.pipeline = c->p->name, .limit = 1};
     struct store_run *runs;
@@ -139,20 +148,10 @@ static bool reuse_from_newest(struct chooser *c, struct store *store, struct err
     if (run_count > 0 && !store_get_steps(store, runs[0].id, c->a, &recorded, &step_count, err)) {
         return false;
     }
-    for (uint32_t i = 0; i < c->p->step_count; i++) {
-        if (c->steps[i].what != ENGINE_PLAN_REUSE) {
-            continue;
-        }
-        const char *name = c->p->steps[i].name;
-        const struct store_step *was = find_recorded(recorded, step_count, name, i);
-        if (was == NULL ||
-            (strcmp(was->status, "succeeded") != 0 && strcmp(was->status, "reused") != 0)) {
-            return refuse_reuse(c->p, name, run_count == 0 ? NULL : &runs[0], was, err);
-        }
-        c->steps[i].reuse_run = runs[0].id;
-        c->steps[i].reuse_step = was->folder;
-    }
-    return true;
+    struct reuse reuse = {.store = store, .now = c->p, .params = params, .arena = c->a};
+    bool ok = reuse_steps(c, &reuse, run_count == 0 ? NULL : &runs[0], recorded, step_count, err);
+    reuse_done(&reuse);
+    return ok;
 }
 
 bool engine_plan(struct store *store, const struct engine_request *req, struct arena *a,
@@ -185,7 +184,7 @@ bool engine_plan(struct store *store, const struct engine_request *req, struct a
             return err_set(err, ERR_USAGE,
                            "nothing can be reused: there is no record of earlier runs here");
         }
-        if (!reuse_from_newest(&c, store, err)) {
+        if (!reuse_from_newest(&c, store, req->params, err)) {
             return false;
         }
     }

@@ -321,6 +321,9 @@ static bool reuse_outputs(struct run *run, const struct engine_plan_step *plan, 
         !store_get_metrics(s, plan->reuse_run, plan->reuse_step, a, &metrics, &metric_count, err)) {
         return false;
     }
+    if (plan->restore && !reuse_restore(run->engine, outputs, output_count, err)) {
+        return false;
+    }
     finish_load_results(run, step, outputs, output_count, metrics, metric_count);
     struct store_output *items = arena_array(a, output_count + 1, sizeof(*items));
     for (size_t i = 0; i < output_count; i++) {
@@ -333,6 +336,22 @@ static bool reuse_outputs(struct run *run, const struct engine_plan_step *plan, 
     return true;
 }
 
+static void warn_of_changes(struct run *run, const char *step, const struct engine_plan_step *plan,
+                            struct arena *a)
+{
+    const char *changed = reuse_changes(plan, a);
+    if (changed != NULL) {
+        engine_note(run, step,
+                    "warning: it is reused although this has changed since it ran (%.12s): %s",
+                    plan->origin_run, changed);
+    }
+    if (plan->restore) {
+        engine_note(run, step,
+                    "warning: its outputs were no longer what was stored: restored from the "
+                    "artifact store");
+    }
+}
+
 /* Steps that are not to run get their end with the run's own record. */
 static bool apply_plan(struct run *run, const struct engine_plan_step *plan,
                        struct store_batch *batch, struct arena *a, struct err *err)
@@ -343,9 +362,9 @@ static bool apply_plan(struct run *run, const struct engine_plan_step *plan,
             if (!reuse_outputs(run, &plan[i], i, batch, a, err)) {
                 return err_wrap(err, "step '%s' cannot be reused", name);
             }
-            const char *detail = arena_printf(a, "from run %s", plan[i].reuse_run);
             store_add_step_state(batch, run->created_ms, run->id, name, "reused", NULL, 0, 0,
-                                 detail);
+                                 reuse_detail(&plan[i], a));
+            warn_of_changes(run, name, &plan[i], a);
             sched_restore(run->sched, i, SCHED_REUSED, SCHED_NO_REASON, 0, 0, 0, 0);
         } else if (plan[i].what == ENGINE_PLAN_SKIP) {
             store_add_step_state(batch, run->created_ms, run->id, name, "skipped", "condition", 0,
@@ -369,6 +388,7 @@ static bool record_new_run(struct run *run, const struct engine_request *req,
     const char *commit = NULL;
     bool dirty = false;
     json_t *manifest = manifest_make(e, run, &commit, &dirty, &a);
+    manifest_add_reused(manifest, run->pipeline, plan);
     AUTO_FREE char *manifest_text = json_dumps(manifest, JSON_COMPACT | JSON_SORT_KEYS);
     json_decref(manifest);
     AUTO_FREE char *params = params_json(run);

@@ -239,6 +239,8 @@ bool store_get_facts(struct store *s, struct arena *a, struct store_facts *ret,
 /* ---- the artifact store (base/cas.h) in the data folder
  * ------------------------------------------------------------- */
 
+/* The data folder the store was opened with; borrowed. */
+const char *store_data_dir(const struct store *s);
 /* DATA/artifacts; the caller owns. */
 char *store_artifact_dir(const char *data_dir);
 /* Opens a stored file for reading after checking its digest; ERR_CORRUPT names both digests. */

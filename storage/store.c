@@ -111,6 +111,11 @@ void store_close(struct store *s)
     free(s);
 }
 
+const char *store_data_dir(const struct store *s)
+{
+    return s->data_dir;
+}
+
 /* ---- writing */
 
 void store_commit(struct store *s, struct store_batch *b,

@@ -156,22 +156,25 @@ static bool apply_next(struct sqlite_db *db, bool *ret_done, struct err *err)
     return ok || *ret_done;
 }
 
-/* The first migration makes tables and row at once: tables without a row have lost it. */
-static bool check_begun(struct sqlite_db *db, int64_t version, struct err *err)
+/* The first migration makes tables and row at once, so tables without a row have lost it. The
+ * tables are asked for first: another process may make both in between. */
+static bool begun_version(struct sqlite_db *db, int64_t *ret, struct err *err)
 {
-    int64_t tables = 0;
-    if (version == 0 && !sqlite_get_int(db, "SELECT count(*) FROM sqlite_schema", 0, &tables, err))
+    int64_t tables;
+    if (!sqlite_get_int(db, "SELECT count(*) FROM sqlite_schema", 0, &tables, err) ||
+        !sqlite_schema_version(db, ret, err))
         return false;
-    return tables == 0 || err_set(err, ERR_CORRUPT,
-                                  "%s: its tables are there, but its list of migrations is empty: "
-                                  "it was changed by hand; put back a copy from a backup",
-                                  db->path);
+    return tables == 0 || *ret > 0 ||
+           err_set(err, ERR_CORRUPT,
+                   "%s: its tables are there, but its list of migrations is empty: it was changed "
+                   "by hand; put back a copy from a backup",
+                   db->path);
 }
 
 bool sqlite_migrate(struct sqlite_db *db, bool check_only, struct err *err)
 {
     int64_t version, newest = sqlite_newest_version(db);
-    if (!sqlite_schema_version(db, &version, err) || !check_begun(db, version, err))
+    if (!begun_version(db, &version, err))
         return false;
     if (version > newest)
         return newer(db, version, err);

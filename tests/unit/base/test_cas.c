@@ -228,6 +228,64 @@ static void names_of_others_are_replaced_everywhere(void **state)
     assert_string_equal(put(&r, "out").digest, first.digest);
 }
 
+static void check_restored(const struct room *r, const char *name, const struct cas_object *was)
+{
+    struct err err = ERR_INIT;
+    struct cas_object is;
+    AUTO_FREE char *path = in_work(r, name);
+    assert_ok(cas_restore(r->store, was->digest, was->size, path, &err), err);
+    assert_ok(cas_digest(path, NULL, &is, &err), err);
+    assert_string_equal(is.digest, was->digest);
+    assert_int_equal(is.size, was->size);
+    assert_int_equal(is.folder, was->folder);
+    assert_int_equal(stat_of(path).st_mode & 0222, 0);
+}
+
+static void what_was_stored_can_be_restored(void **state)
+{
+    ROOM r = enter(state);
+    struct err err = ERR_INIT;
+    struct cas_object object;
+    make_folder(&r, "out/deep");
+    put_text(&r, "out/deep/a", "one");
+    put_text(&r, "out/new\nline%", "two");
+    put_text(&r, "out/run.sh", "#!/bin/sh\n");
+    AUTO_FREE char *program = in_work(&r, "out/run.sh"), *out = in_work(&r, "out");
+    AUTO_FREE char *file = in_work(&r, "file"), *inner = in_work(&r, "out/deep/a");
+    AUTO_FREE char *deep = in_work(&r, "out/deep");
+    assert_int_equal(chmod(program, 0755), 0);
+    put_text(&r, "file", "alone");
+    struct cas_object folder = put(&r, "out"), alone = put(&r, "file");
+    assert_ok(cas_digest(out, NULL, &object, &err), err);
+    assert_string_equal(object.digest, folder.digest);
+    /* Changed, gone, and something else in its place. */
+    assert_int_equal(chmod(deep, 0755), 0);
+    assert_int_equal(unlink(inner), 0);
+    check_restored(&r, "out", &folder);
+    assert_int_equal(stat_in_work(&r, "out/run.sh").st_mode & 07777, 0555);
+    assert_int_equal(stat_in_work(&r, "out/deep").st_mode & 07777, 0555);
+    assert_true(file_remove_tree(out, NULL));
+    assert_false(cas_digest(out, NULL, &object, &err));
+    assert_int_equal(err.code, ERR_NOT_FOUND);
+    check_restored(&r, "out", &folder);
+    assert_int_equal(unlink(file), 0);
+    make_folder(&r, "file");
+    check_restored(&r, "file", &alone);
+    check_restored(&r, "else/where", &alone);
+    /* A damaged object is found before anything is touched. */
+    char digest[DIGEST_TEXT];
+    digest_bytes("one", 3, digest);
+    AUTO_FREE char *stored = cas_path(r.store, digest);
+    assert_int_equal(unlink(stored), 0);
+    assert_false(cas_restore(r.store, folder.digest, folder.size, out, &err));
+    assert_int_equal(err.code, ERR_NOT_FOUND);
+    assert_non_null(strstr(err.msg, "deep/a"));
+    assert_true(cas_digest(out, NULL, &object, &err));
+    assert_string_equal(object.digest, folder.digest);
+    assert_false(cas_restore(r.store, folder.digest, folder.size, NULL, &err));
+    assert_true(cas_restore(r.store, alone.digest, alone.size, NULL, &err));
+}
+
 static void folders_become_read_only(void **state)
 {
     ROOM r = enter(state);
@@ -396,6 +454,8 @@ static void deep_folders_are_refused(void **state)
     AUTO_FREE char *file = mem_printf("%s/f", buf_str(&path));
     put_text(&r, file, "deep");
     assert_int_equal(put(&r, "d").files, 1);
+    AUTO_FREE char *last = in_work(&r, buf_str(&path));
+    assert_int_equal(chmod(last, 0755), 0);
     assert_true(buf_adds(&path, "/d"));
     make_folder(&r, buf_str(&path));
     check_refused(&r, "d", ERR_LIMIT, "64");
@@ -512,6 +572,7 @@ int main(void)
         cmocka_unit_test(files_with_two_names_are_copied),
         cmocka_unit_test(names_of_others_are_replaced_everywhere),
         cmocka_unit_test(folders_become_read_only),
+        cmocka_unit_test(what_was_stored_can_be_restored),
         cmocka_unit_test(files_of_another_file_system_are_copied),
         cmocka_unit_test(executables_are_copied_and_keep_their_mode),
         cmocka_unit_test(folders_have_a_manifest),

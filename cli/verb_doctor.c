@@ -7,8 +7,8 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "cli/facts.h"
 #include "cli/doctor_store.h"
+#include "cli/facts.h"
 #include "executor/executor.h"
 
 #include <errno.h>

@@ -28,7 +28,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LINGER_MS 50 /* for supervisors that are on their way out */
+#define LINGER_MS 50       /* for supervisors that are on their way out */
 #define SWEEP_MS 10        /* between two looks at what should be dying */
 #define HUNG_MS 1000       /* where it has not died for long */
 #define AUTOGROUP_NICE "7" /* steps lose against what runs beside them, also without cgroups */

@@ -16,26 +16,24 @@ fi
 
 cat >burn.py <<'Y'
 import os, sys, time
-cpus = sorted(os.sched_getaffinity(0))[:1]
-os.sched_setaffinity(0, cpus)     # both on one cpu, or there is no competition
-end = time.time() + float(sys.argv[1])
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])     # both on one cpu, or there is no competition
+open(sys.argv[1] + ".ready", "w").close()
+while not (os.path.exists("step.ready") and os.path.exists("other.ready")):
+    time.sleep(0.01)
+before, end = time.process_time(), time.time() + 3
 while time.time() < end:
     pass
-print(time.process_time())
+open(sys.argv[1], "w").write(str(time.process_time() - before))
 Y
 cat >beside.yaml <<Y
 name: beside
 steps:
-  train: {run: [$PYTHON, burn.py, "5"], resources: {cpu: 1, pids: 10}}
+  train: {run: [$PYTHON, burn.py, step], resources: {cpu: 1, pids: 10}}
 Y
 orchctl run beside.yaml -q >beside.txt 2>&1 &
 orch=$!
-eventually 10 pgrep -f "burn.py 5"
-ours=$(setsid $PYTHON burn.py 3)
+setsid $PYTHON burn.py other
 wait $orch; is "$?" 0
-run 0 orchctl show last --json
-theirs=$(json '.steps[0].attempts[0].cpu_seconds')
-# 3 s of competition, 2 s alone: at a weight of 20 against 100 the step gets about half a second of the 3.
-check [ "$(jq -n "$ours > 1.8")" = true ]
-check [ "$(jq -n "$theirs < 4")" = true ]
+# Whatever else this machine does: at a weight of 20 against 100 the other one gets about five times as much.
+check [ "$(jq -n "$(cat other) > 2 * $(cat step)")" = true ] || echo "other $(cat other) s, step $(cat step) s"
 finish

@@ -254,7 +254,8 @@ static void both_dead_is_lost(void **state)
     assert_true(is_alive(daemon));
     open_exec(s);
     assert_int_equal(recover(j), EXEC_LOST);
-    assert_true(exec_reap(s->exec, j->folder, RUN, j->name, 2, &killed, &err)); /* another attempt: not ours */
+    assert_true(exec_reap(s->exec, j->folder, RUN, j->name, 2, &killed,
+                          &err)); /* another attempt: not ours */
     assert_int_equal(killed, 0);
     assert_true(is_alive(daemon));
     assert_true(exec_reap(s->exec, j->folder, RUN, j->name, 1, &killed, &err));

@@ -197,8 +197,8 @@ static bool is_ours(int fd, const char *path, struct err *err)
                    "the folder %s belongs to somebody else, or others may write to it", path);
 }
 
-/* The open folder, or -1. Both its levels are checked, since /tmp is everybody's; but /run/orchd may
- * be the daemon's, who could at worst take the folder away. */
+/* The open folder, or -1. Both its levels are checked, since /tmp is everybody's; but /run/orchd
+ * may be the daemon's, who could at worst take the folder away. */
 static int open_folder(struct err *err)
 {
     const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;

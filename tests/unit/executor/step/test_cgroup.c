@@ -263,7 +263,7 @@ static void detached_daemons_are_killed(void **state)
     struct cg_place *place = make(cg, &limits, NULL);
     assert_int_equal(wait_for(run_in(place, daemon_of)), 0);
     (void)poll(NULL, 0, 50);
-    assert_int_equal(empty(place), 3);
+    assert_in_range(empty(place), 3, 6); /* on a slow machine their parents too */
     give(cg, place, true);
     /* and where the supervisor could say nothing any more */
     place = make(cg, &limits, NULL);

@@ -382,7 +382,7 @@ void cg_close(struct cg *cg)
         if (tree->v2) {
             cg_v2_close(cg, tree);
         }
-        (void)rmdir(tree->path); /* where nothing is in it */
+        cg_tree_remove(cg, tree);
         mem_close_fd(&tree->fd);
         free(tree->path);
     }

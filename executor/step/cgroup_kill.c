@@ -166,6 +166,14 @@ bool cg_remove_at(int parent, const char *name)
     return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT;
 }
 
+/* By its descriptor: where the cgroups have become read-only for us, that still is not. */
+void cg_tree_remove(const struct cg *cg, const struct cg_tree *tree)
+{
+    char path[80];
+    (void)snprintf(path, sizeof(path), "../%s", cg->name);
+    (void)unlinkat(tree->fd, path, AT_REMOVEDIR);
+}
+
 /* ---- of dead launchers
  * ---------------------------------------------------------------------------------------- */
 

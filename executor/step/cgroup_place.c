@@ -287,12 +287,14 @@ const char *cg_path(const struct cg_place *place)
 
 size_t cg_kill(struct cg_place *place)
 {
-    const char *name = strrchr(place->path, '/');
-    AUTO_CLOSE int dir = open(place->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    const struct cg *cg = place->cg;
+    int tree = cg->kill_tree >= 0 ? cg->kill_tree : __builtin_ctz(place->joined);
+    AUTO_CLOSE int dir =
+        openat(cg->trees[tree].fd, place->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     size_t alive = 0;
     if (dir >= 0 && !cg_is_empty_at(dir)) {
         char suffix[128];
-        (void)snprintf(suffix, sizeof(suffix), "%s%s", place->cg->name, name);
+        (void)snprintf(suffix, sizeof(suffix), "%s/%s", cg->name, place->name);
         if (!place->stopped) {
             place->refused = cg_pids_refused(place); /* those that we refuse do not count */
             place->stopped = true;
@@ -322,6 +324,6 @@ void cg_leave(struct cg *cg, struct cg_place *place, bool launcher_lives)
         if (cg->trees[i].v2) {
             cg_v2_close(cg, &cg->trees[i]); /* we are in the launcher's leaf */
         }
-        (void)rmdir(cg->trees[i].path); /* by who leaves last */
+        cg_tree_remove(cg, &cg->trees[i]); /* by who leaves last */
     }
 }

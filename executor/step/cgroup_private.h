@@ -168,6 +168,8 @@ size_t cg_kill_at(int dir, const char *suffix);
 bool cg_is_empty_at(int dir);
 /* False with errno where it could not be removed. Missing is fine. */
 bool cg_remove_at(int parent, const char *name) MUST_CHECK;
+/* Our own folder, where nothing is in it. */
+void cg_tree_remove(const struct cg *cg, const struct cg_tree *tree);
 /* Removes what dead launchers left beside us. */
 void cg_remove_stale(const struct cg_tree *tree, const char *own_name);
 

@@ -30,6 +30,10 @@
 #include <unistd.h>
 
 #define MIB (INT64_C(1) << 20)
+#define ANY                                                                                        \
+    {                                                                                              \
+        .pids = 100, .memory = 4096 * MIB                                                          \
+    } /* for a place at all: one of them holds */
 
 static int64_t now_ms(void)
 {
@@ -259,11 +263,11 @@ static void detached_daemons_are_killed(void **state)
     (void)state;
     struct cg *cg = cg_open();
     NEEDS(cg, "tree");
-    struct step_limits limits = {.pids = 100};
+    struct step_limits limits = ANY;
     struct cg_place *place = make(cg, &limits, NULL);
     assert_int_equal(wait_for(run_in(place, daemon_of)), 0);
     (void)poll(NULL, 0, 50);
-    assert_int_equal(empty(place), 3);
+    assert_in_range(empty(place), 3, 6); /* on a slow machine their parents too */
     give(cg, place, true);
     /* and where the supervisor could say nothing any more */
     place = make(cg, &limits, NULL);
@@ -502,7 +506,7 @@ static void a_record_may_name_anything(void **state)
     (void)state;
     struct cg *cg = cg_open();
     NEEDS(cg, "tree");
-    struct step_limits limits = {.pids = 10};
+    struct step_limits limits = ANY;
     struct cg_place *place = make(cg, &limits, NULL);
     pid_t pid = run_in(place, pause_long);
     AUTO_FREE char *path = mem_strdup(cg_path(place));
@@ -569,7 +573,7 @@ static void a_child_may_start_in_it(void **state)
     (void)state;
     struct cg *cg = cg_open();
     NEEDS(cg, "tree");
-    struct step_limits limits = {.pids = 10};
+    struct step_limits limits = ANY;
     struct cg_place *place = make(cg, &limits, NULL);
     if (cg_folder(place) >= 0) {
         struct clone_args args = {.flags = CLONE_INTO_CGROUP,
@@ -593,7 +597,7 @@ static void a_child_may_start_in_it(void **state)
 /* The place's folder, and that of its launcher, as a path of the hierarchy that has all. */
 static char *parent_of(struct cg *cg)
 {
-    struct step_limits limits = {.pids = 10};
+    struct step_limits limits = ANY;
     struct cg_place *place = make(cg, &limits, NULL);
     char *path =
         mem_strndup(cg_path(place), (size_t)(strrchr(cg_path(place), '/') - cg_path(place)));
@@ -653,8 +657,8 @@ static void two_launchers(void **state)
 {
     (void)state;
     struct cg *cg = cg_open();
-    NEEDS(cg, "pids");
-    struct step_limits limits = {.pids = 10};
+    NEEDS(cg, "tree");
+    struct step_limits limits = ANY;
     struct cg_place *place = make(cg, &limits, NULL);
     pid_t pid = run_in(place, pause_long);
     pid_t second = fork();
@@ -723,7 +727,7 @@ static void the_last_one_out(void **state)
     pid_t launcher = fork();
     if (launcher == 0) {
         struct cg *cg = cg_open();
-        struct step_limits limits = {.pids = 10};
+        struct step_limits limits = ANY;
         struct cg_place *place = cg_take(cg, &limits);
         if (place == NULL) {
             _exit(0);

@@ -69,7 +69,7 @@ unsigned node_width(const struct dag_node *node);
 /* The value of a key, or NULL. Linear. */
 const struct dag_node *node_get(const struct dag_node *map, const char *key);
 
-/* The type of a node by the core schema of YAML 1.2, without 0o and 0x. */
+/* The type of a node by the core schema of YAML 1.2, without 0o. */
 enum dag_type node_type(const struct dag_node *node);
 /* "a list", "the number 0.5", "the string \"x\"", for messages; in `out`. */
 const char *node_describe(const struct dag_node *node, char out[64]);

@@ -1,6 +1,7 @@
 /*
  * command.c - a child by clone(CLONE_VM | CLONE_VFORK): the supervisor waits until the program is
- * loaded, nothing is copied, and a failure comes back in plain memory.
+ * loaded, nothing is copied, and a failure comes back in plain memory; on cgroup v2 by clone3()
+ * into its cgroup, where only what it tells is shared.
  *
  * The child shares our memory until it has called execve: it may use system calls and its own
  * stack, and write to struct launch, and nothing else. That holds for a sandbox too: namespaces,
@@ -18,13 +19,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,6 +46,7 @@ struct launch {
     const struct command_place *place; /* or NULL */
     pid_t parent;
     int out, err;
+    bool inside; /* it was born in its cgroup */
     /* by the child, where it failed */
     volatile enum stage stage;
     volatile int error;
@@ -154,7 +159,7 @@ static int child(void *arg)
         fail(l);
     }
     l->stage = STAGE_CGROUP;
-    if (l->place != NULL && !enter_cgroups(l->place)) {
+    if (l->place != NULL && !l->inside && !enter_cgroups(l->place)) {
         fail(l);
     }
     l->stage = STAGE_SANDBOX;
@@ -331,34 +336,69 @@ static char **make_env(const struct step_spec *spec, const struct command_place 
     return env;
 }
 
+/* Born in the cgroup, the child need not move there, which on v2 waits for the whole host. Its
+ * memory is a copy then, so `l` is to be shared memory. -1: the kernel cannot do that. */
+static pid_t clone_into(struct launch *l, int cgroup)
+{
+    struct clone_args args = {.flags = CLONE_INTO_CGROUP | CLONE_VFORK,
+                              .exit_signal = SIGCHLD,
+                              .cgroup = (unsigned)cgroup};
+    l->inside = true;
+    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    if (pid == 0) {
+        _exit(child(l));
+    }
+    l->inside = pid > 0;
+    return pid;
+}
+
+static pid_t clone_beside(struct launch *l)
+{
+    static char stack[STACK] __attribute__((aligned(16)));
+    return clone(child, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, l);
+}
+
+static pid_t start_child(struct launch *l, struct err *err)
+{
+    pid_t pid = l->place != NULL && l->place->cgroup > 0 ? clone_into(l, l->place->cgroup) : -1;
+    pid = pid < 0 ? clone_beside(l) : pid;
+    if (pid < 0) {
+        err_sys(err, errno, "cannot make a process for the command");
+        return -1;
+    }
+    if (l->error == 0) {
+        return pid;
+    }
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+    (void)explain(l, err);
+    return -1;
+}
+
 pid_t command_start(const struct step_spec *spec, const char *last,
                     const struct command_place *place, int out, int err_fd, struct err *err)
 {
-    static char stack[STACK] __attribute__((aligned(16)));
     AUTO_FREE char **argv = mem_array(spec->argc + 2, sizeof(*argv));
     AUTO_FREE char **env = make_env(spec, place);
     AUTO_FREE char *owned = last != NULL ? mem_strdup(last) : NULL;
     const char *path = find_env(spec, "PATH");
     memcpy(argv, spec->argv, spec->argc * sizeof(*argv));
     argv[spec->argc] = owned;
-    struct launch l = {.spec = spec,
-                       .argv = argv,
-                       .env = env,
-                       .path = path != NULL && path[0] != '\0' ? path : DEFAULT_PATH,
-                       .place = place,
-                       .parent = getpid(),
-                       .out = out,
-                       .err = err_fd};
-    pid_t pid = clone(child, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, &l);
-    if (pid < 0) {
+    struct launch *l =
+        mmap(NULL, sizeof(*l), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (l == MAP_FAILED) {
         err_sys(err, errno, "cannot make a process for the command");
         return -1;
     }
-    if (l.error == 0) {
-        return pid;
-    }
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
-    }
-    (void)explain(&l, err);
-    return -1;
+    *l = (struct launch){.spec = spec,
+                         .argv = argv,
+                         .env = env,
+                         .path = path != NULL && path[0] != '\0' ? path : DEFAULT_PATH,
+                         .place = place,
+                         .parent = getpid(),
+                         .out = out,
+                         .err = err_fd};
+    pid_t pid = start_child(l, err);
+    (void)munmap(l, sizeof(*l));
+    return pid;
 }

@@ -15,6 +15,7 @@ struct command_place {
     const char *folder;            /* of the attempt: absolute, without symbolic links */
     const int *entries;            /* cgroup.procs files that it writes itself to (cg_entries()) */
     size_t entry_count;
+    int cgroup;       /* the cgroup that it may be born in instead (cg_folder()); 0, -1 = none */
     bool limited;     /* as of sandbox_enter() */
     char **extra_env; /* NAME=value, instead of those of the spec */
     size_t extra_env_count;

@@ -23,7 +23,7 @@ void confine_init(struct confine *c, const struct supervisor_launch *launch, str
                           .facts = launch->facts,
                           .spec = spec,
                           .folder = launch->folder,
-                          .where = {.sandbox = launch->sandbox}};
+                          .where = {.sandbox = launch->sandbox, .cgroup = -1}};
 }
 
 /* ---- before the command
@@ -81,6 +81,7 @@ bool confine_begin(struct confine *c, struct err *err)
     c->shared = true;
     if (c->place != NULL) {
         c->where.entry_count = cg_entries(c->place, c->entries);
+        c->where.cgroup = cg_folder(c->place);
         c->where.limited = true;
     }
     c->where.entries = c->entries;

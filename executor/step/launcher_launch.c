@@ -88,6 +88,14 @@ static bool hand_place(const struct peer *p, const struct supervisor_launch *lau
     return ok;
 }
 
+/* A process that has changed its user may not write to its own files in /proc, so that a command
+ * could not raise its score: it inherits this one (command.c has the same). */
+static void set_oom_score(void)
+{
+    AUTO_CLOSE int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    (void)!(fd < 0 || write(fd, "500", 3) < 0);
+}
+
 /* A peer with less rights than ours gets a supervisor that is its user, or nothing. */
 static bool bind_to_peer(struct launcher *l, const struct peer *p, const int fds[STEP_MSG_FDS],
                          struct supervisor_launch *launch, struct err *err)
@@ -98,6 +106,7 @@ static bool bind_to_peer(struct launcher *l, const struct peer *p, const int fds
         !hand_place(p, launch, err)) {
         return false;
     }
+    set_oom_score();
     if (!policy_become(p)) {
         return err_sys(err, errno, "cannot become user %u", (unsigned)p->uid);
     }

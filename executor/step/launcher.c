@@ -260,6 +260,14 @@ static void linger(struct launcher *l)
     }
 }
 
+/* It could not begin; what else it has goes with its process. */
+static void give_up(struct launcher *l)
+{
+    free(l->program);
+    free(l->policy.uids);
+    free(l->policy.gids);
+}
+
 bool launcher_serve(const struct launcher_conf *conf, struct err *err)
 {
     struct launcher l = {.conf = conf,
@@ -271,6 +279,7 @@ bool launcher_serve(const struct launcher_conf *conf, struct err *err)
     bool ok =
         conf->engine >= 0 ? begin_born(&l, conf->engine, err) : begin_listening(&l, conf, err);
     if (!ok || !watch_signals(&l, err)) {
+        give_up(&l);
         return false;
     }
     notify("READY=1");

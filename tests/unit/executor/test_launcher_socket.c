@@ -203,7 +203,7 @@ static void a_launcher_leaves_and_its_step_goes_on(void **state)
 static void one_launcher_a_socket(void **state)
 {
     struct hall *h = *state;
-    struct hall second = {.program = h->program, .socket = h->socket, .log = h->log};
+    struct hall second = {.top = h->top, .program = h->program, .socket = h->socket, .log = h->log};
     int status;
     start_launcher(&second, NULL);
     assert_int_equal(waitpid(second.pid, &status, 0), second.pid);

@@ -132,6 +132,40 @@ static void wrong_descriptors_end_one_supervisor_alone(void **state)
     close(pipes[1]);
 }
 
+static void a_spec_without_limits_says_nothing_of_them(void **state)
+{
+    (void)state;
+    char *argv[] = {(char[]){"true"}, NULL};
+    char run[] = "r", step[] = "s", cwd[] = "/", list[] = "0,2";
+    struct step_spec spec = {
+        .run = run, .step = step, .attempt = 1, .argv = argv, .argc = 1, .cwd = cwd, .store = cwd};
+    AUTO_BUF struct buf plain = BUF_INIT(LIMIT_SPEC);
+    AUTO_BUF struct buf limited = BUF_INIT(LIMIT_SPEC);
+    struct step_limits limits = {.memory = 1};
+    assert_true(step_spec_encode(&spec, &plain, NULL));
+    assert_true(plain.len < 60); /* six members, each with its head */
+    assert_true(step_spec_limits(plain.data, plain.len, &limits));
+    assert_false(step_limits_any(&limits) || limits.gpus != 0 || limits.best_effort);
+    spec.limits = (struct step_limits){
+        .memory = 64 << 20, .io_write_ops = 5, .core_list = list, .best_effort = true};
+    assert_true(step_spec_encode(&spec, &limited, NULL));
+    assert_true(step_spec_limits(limited.data, limited.len, &limits));
+    assert_int_equal(limits.memory, 64 << 20);
+    assert_int_equal(limits.io_write_ops, 5);
+    assert_int_equal(limits.pids, 0);
+    assert_string_equal(limits.core_list, list);
+    assert_true(limits.best_effort);
+    step_limits_done(&limits);
+    assert_null(limits.core_list);
+    /* Damaged: nothing is taken for it, its supervisor says so. */
+    for (size_t cut = 1; cut < limited.len; cut++) {
+        if (step_spec_limits(limited.data, cut, &limits)) {
+            step_limits_done(&limits);
+        }
+    }
+    assert_false(step_spec_limits("junk", 4, &limits));
+}
+
 static int run_program(char *const *argv)
 {
     pid_t pid;
@@ -160,6 +194,11 @@ static void the_command_line_is_checked(void **state)
         {{"serve", "--fd", "x"}, 2},
         {{"serve", "--fd", "1"}, 2},
         {{"serve", "--fd", "99"}, 2},
+        {{"serve", "--socket"}, 2},
+        {{"serve", "--socket", "relative"}, 2},
+        {{"serve", "--allow", "root"}, 2},
+        {{"--can-resume", "1"}, 0},
+        {{"--can-resume", "2"}, 1},
         {{"serve", "--fd", "99999999999999999999"}, 2},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -182,6 +221,7 @@ int main(void)
         TEST(garbage_is_dropped),
         TEST(a_damaged_spec_is_told_by_the_supervisor),
         TEST(wrong_descriptors_end_one_supervisor_alone),
+        cmocka_unit_test(a_spec_without_limits_says_nothing_of_them),
         cmocka_unit_test(the_command_line_is_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -188,6 +188,7 @@ static bool move_others(const struct cg_tree *tree, const char *base)
             return true;
         }
     }
+    errno = procs < 0 ? errno : EBUSY; /* what another pid namespace has in it cannot be named */
     return false;
 }
 

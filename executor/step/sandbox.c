@@ -121,7 +121,7 @@ bool sandbox_enter(const struct sandbox *sb, const struct step_spec *spec, const
     const struct step_sandbox *want = &spec->sandbox;
     bool by_landlock = want->writable_count > 0 && !sandbox_writes_by_mounts(sb);
     if (!enter_spaces(sb, spec, folder, ret) || !sandbox_set_limits(want, ret) ||
-        !sandbox_set_rights(sb, want, ret) || (want->has_user && !check_reach(folder, ret))) {
+        !sandbox_set_rights(want, ret) || (want->has_user && !check_reach(folder, ret))) {
         return false;
     }
     if ((!want->privileged || by_landlock) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {

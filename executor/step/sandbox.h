@@ -9,8 +9,8 @@
  *   child       sandbox_enter() between clone and exec: system calls only
  *   supervisor  sandbox_unshare() when the tree is dead, before anything of it is stored
  *
- * Order in the child: cgroup (command.c), namespaces and mounts, process limits, capabilities,
- * user, no new privileges, landlock, filter, exec.
+ * Order in the child: cgroup (command.c), namespaces and mounts, process limits, user,
+ * capabilities, no new privileges, landlock, filter, exec.
  *
  * What it is for: a step harms nothing outside its folder by accident, and cannot leave its limits.
  * A step of root that sets out to take the machine over still can (it may write to any file that is

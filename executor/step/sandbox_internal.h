@@ -51,8 +51,7 @@ int sandbox_filter_install(const struct sock_fprog *filter);
 
 /* sandbox_rights.c: process limits; capabilities and user. */
 bool sandbox_set_limits(const struct step_sandbox *want, struct sandbox_failure *ret) MUST_CHECK;
-bool sandbox_set_rights(const struct sandbox *sb, const struct step_sandbox *want,
-                        struct sandbox_failure *ret) MUST_CHECK;
+bool sandbox_set_rights(const struct step_sandbox *want, struct sandbox_failure *ret) MUST_CHECK;
 
 /* sandbox_mounts.c. */
 bool sandbox_needs_mounts(const struct sandbox *sb, const struct step_sandbox *want);

@@ -30,10 +30,11 @@
 #define CALL_SETGROUPS SYS_setgroups
 #endif
 
-/* Capabilities that a step of root loses. The others stay: CHOWN, DAC_OVERRIDE, FOWNER, FSETID,
- * KILL, SETUID, SETGID, SETPCAP, SETFCAP, NET_BIND_SERVICE, NET_RAW, NET_BROADCAST, NET_ADMIN (a
- * CAN bus is set up with it), SYS_CHROOT, MKNOD, SYS_NICE, SYS_RESOURCE, IPC_LOCK, IPC_OWNER,
- * LEASE, SYS_TTY_CONFIG (serial lines), AUDIT_WRITE (su and cron want it). */
+/* Capabilities that a step loses: root's, or some that its launcher was given. The others stay:
+ * CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETUID, SETGID, SETPCAP, SETFCAP, NET_BIND_SERVICE,
+ * NET_RAW, NET_BROADCAST, NET_ADMIN (a CAN bus is set up with it), SYS_CHROOT, MKNOD, SYS_NICE,
+ * SYS_RESOURCE, IPC_LOCK, IPC_OWNER, LEASE, SYS_TTY_CONFIG (serial lines), AUDIT_WRITE (su and cron
+ * want it). */
 /* clang-format off */
 static const int dropped[] = {
     CAP_SYS_ADMIN,       /* mounts, other namespaces, a hundred things more: it is root itself */
@@ -129,11 +130,9 @@ static bool set_user(const struct step_sandbox *want, struct sandbox_failure *re
            sandbox_fail(ret, errno, "cannot become the step's user", NULL);
 }
 
-bool sandbox_set_rights(const struct sandbox *sb, const struct step_sandbox *want,
-                        struct sandbox_failure *ret)
+bool sandbox_set_rights(const struct step_sandbox *want, struct sandbox_failure *ret)
 {
-    bool drop = !want->privileged && sb->root;
-    return (!want->has_user || set_user(want, ret)) && (!drop || drop_capabilities(ret));
+    return (!want->has_user || set_user(want, ret)) && (want->privileged || drop_capabilities(ret));
 }
 
 /* ---- process limits ----------------------------------------------------------------------- */

@@ -32,16 +32,20 @@ S
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
     echo "+cpu +memory +pids" >/sys/fs/cgroup/cgroup.subtree_control
     mkdir -p /sys/fs/cgroup/nested
-    enter='echo $$ > /sys/fs/cgroup/nested/cgroup.procs'
+    enter='echo 0 > /sys/fs/cgroup/nested/cgroup.procs'
 else
     for mount in $(findmnt -rno TARGET -t cgroup); do mkdir -p "$mount/nested"; done
     for c in cpuset.cpus cpuset.mems; do
         f=$(findmnt -rno TARGET,FS-OPTIONS -t cgroup | awk '$2 ~ /cpuset/ { print $1 }')
         [ -z "$f" ] || cat "$f/$c" >"$f/nested/$c"
     done
-    enter='for m in $(findmnt -rno TARGET -t cgroup); do echo $$ > $m/nested/cgroup.procs; done'
+    enter='for m in $(findmnt -rno TARGET -t cgroup); do echo 0 > $m/nested/cgroup.procs; done'
 fi
-run 0 sh -c "$enter; exec unshare -C -m -p --fork sh inside.sh"
+cat >enter.sh <<S
+$enter
+exec unshare -C -m sh inside.sh
+S
+run 0 unshare -m -p --fork sh enter.sh
 is "$(cat result)" "succeeded null, failed oom"
 # What it made lay inside the container's own cgroups, and is gone.
 no_new_places

@@ -1,10 +1,10 @@
 # The package's launcher under systemd: a step goes on over restarts of its engine, an upgrade, a reload, a restart and a
 # crash of the launcher, and is picked up with its exit code and its whole log. And who is not root: a launcher of its own
 # in a scope of its own, or the package's, where it is allowed.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2317  # functions are called by run and check
 . "$(dirname "$0")/../functional/lib.sh"
 [ "${ORCH_GUEST:-}" = systemd ] || skip "needs the systemd guest (tests/guest/run.sh systemd)"
-deb=$(ls -t "$ORCH_BUILD"/orchd_*.deb 2>/dev/null | head -n 1)
+deb=$(find "$ORCH_BUILD" -maxdepth 1 -name 'orchd_*.deb' | sort | tail -n 1)
 [ -n "$deb" ] || skip "needs the package: run cpack -G DEB in $ORCH_BUILD"
 
 SOCKET=/run/orchd/launcher.sock

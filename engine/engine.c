@@ -448,7 +448,12 @@ struct engine *engine_open(const struct engine_conf *conf, struct err *err)
     struct store_conf store_conf = {
         .url = conf->storage_url, .data_dir = e->data_dir, .loop = loop};
     e->store = store_open(&store_conf, err);
-    struct exec_conf exec_conf = {.step_program = conf->step_program, .loop = loop};
+    const char *launcher = getenv("ORCH_LAUNCHER"); /* one that lives by itself: docs/systemd.md */
+    struct exec_conf exec_conf = {
+        .step_program = conf->step_program,
+        .loop = loop,
+        .launcher = launcher != NULL && launcher[0] == '/' ? launcher : NULL,
+    };
     e->exec = e->store == NULL ? NULL : exec_open(&exec_conf, err);
     AUTO_FREE char *runs = mem_printf("%s/runs", e->data_dir);
     if (e->exec == NULL || !file_make_dirs(runs, 0700, err) ||

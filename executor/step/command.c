@@ -33,7 +33,6 @@
 #include <unistd.h>
 
 #define STACK (128 << 10)
-#define OOM_SCORE "500" /* the kernel kills a step before the inference beside it */
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
 
 enum stage { STAGE_NONE, STAGE_SETUP, STAGE_CGROUP, STAGE_SANDBOX, STAGE_CWD, STAGE_EXEC };
@@ -120,13 +119,6 @@ static bool set_up(const struct launch *l)
            sigprocmask(SIG_SETMASK, &none, NULL) == 0;
 }
 
-/* A failure is of no consequence, and no error: a place where it may not be raised. */
-static void set_oom_score(void)
-{
-    AUTO_CLOSE int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    (void)!(fd < 0 || write(fd, OOM_SCORE, sizeof(OOM_SCORE) - 1) < 0);
-}
-
 static bool enter_cgroups(const struct command_place *place)
 {
     for (size_t i = 0; i < place->entry_count; i++) {
@@ -163,9 +155,6 @@ static int child(void *arg)
         fail(l);
     }
     l->stage = STAGE_SANDBOX;
-    if (l->place != NULL) {
-        set_oom_score();
-    }
     if (l->place != NULL && l->place->sandbox != NULL && !enter_sandbox(l)) {
         fail(l);
     }
@@ -375,6 +364,14 @@ static pid_t start_child(struct launch *l, struct err *err)
     return -1;
 }
 
+/* As long as this process, which starts one command. */
+static struct launch *share_memory(void)
+{
+    void *page = mmap(NULL, sizeof(struct launch), PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return page == MAP_FAILED ? NULL : page;
+}
+
 pid_t command_start(const struct step_spec *spec, const char *last,
                     const struct command_place *place, int out, int err_fd, struct err *err)
 {
@@ -384,9 +381,8 @@ pid_t command_start(const struct step_spec *spec, const char *last,
     const char *path = find_env(spec, "PATH");
     memcpy(argv, spec->argv, spec->argc * sizeof(*argv));
     argv[spec->argc] = owned;
-    struct launch *l =
-        mmap(NULL, sizeof(*l), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (l == MAP_FAILED) {
+    struct launch own, *l = place != NULL && place->cgroup > 0 ? share_memory() : &own;
+    if (l == NULL) {
         err_sys(err, errno, "cannot make a process for the command");
         return -1;
     }
@@ -398,7 +394,5 @@ pid_t command_start(const struct step_spec *spec, const char *last,
                          .parent = getpid(),
                          .out = out,
                          .err = err_fd};
-    pid_t pid = start_child(l, err);
-    (void)munmap(l, sizeof(*l));
-    return pid;
+    return start_child(l, err);
 }

@@ -24,11 +24,10 @@ struct command_place {
 /* Starts spec->argv with stdout and stderr on the given pipes and what stands at 0 as stdin (the
  * launcher's /dev/null), in a process group of its own and with nothing else of ours: no
  * descriptor, no blocked or ignored signal. It dies with the calling process. `last` is one more
- * argument (the script's path) or NULL. `place`: NULL = beside us, with all that we may do. In a
- * place the kernel's out-of-memory killer takes it before us. Returns its pid, or -1 with a
- * sentence that says what to look at; ERR_UNSUPPORTED where the place could not be entered
- * (STEP_ISOLATION), any other code where the command could not be started (STEP_SPAWN). Blocks
- * until the command's program has been loaded. */
+ * argument (the script's path) or NULL. `place`: NULL = beside us, with all that we may do. Returns
+ * its pid, or -1 with a sentence that says what to look at; ERR_UNSUPPORTED where the place could
+ * not be entered (STEP_ISOLATION), any other code where the command could not be started
+ * (STEP_SPAWN). Blocks until the command's program has been loaded. */
 pid_t command_start(const struct step_spec *spec, const char *last,
                     const struct command_place *place, int out, int err_fd,
                     struct err *err) MUST_CHECK;

@@ -275,6 +275,7 @@ bool launcher_serve(const struct launcher_conf *conf, struct err *err)
                          .signals = -1,
                          .listener = -1,
                          .lock = -1,
+                         .oom_score = -1,
                          .next_peer = 1};
     bool ok =
         conf->engine >= 0 ? begin_born(&l, conf->engine, err) : begin_listening(&l, conf, err);

@@ -70,6 +70,8 @@ struct launcher {
     int signals;   /* a signalfd */
     int listener;  /* -1: it serves the engine that started it */
     int lock;      /* held while we listen; -1 = none */
+    int oom_score; /* its own file in /proc; -1 until the first launch */
+    char own_oom_score[16];
     struct policy policy;
     struct host host;
     struct peer *peers;

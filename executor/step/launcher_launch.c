@@ -11,9 +11,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define OOM_SCORE 500
 
 enum { FD_FOLDER, FD_RECORD, FD_CHANNEL, FD_SPEC };
 
@@ -88,14 +92,6 @@ static bool hand_place(const struct peer *p, const struct supervisor_launch *lau
     return ok;
 }
 
-/* A process that has changed its user may not write to its own files in /proc, so that a command
- * could not raise its score: it inherits this one (command.c has the same). */
-static void set_oom_score(void)
-{
-    AUTO_CLOSE int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    (void)!(fd < 0 || write(fd, "500", 3) < 0);
-}
-
 /* A peer with less rights than ours gets a supervisor that is its user, or nothing. */
 static bool bind_to_peer(struct launcher *l, const struct peer *p, const int fds[STEP_MSG_FDS],
                          struct supervisor_launch *launch, struct err *err)
@@ -106,7 +102,6 @@ static bool bind_to_peer(struct launcher *l, const struct peer *p, const int fds
         !hand_place(p, launch, err)) {
         return false;
     }
-    set_oom_score();
     if (!policy_become(p)) {
         return err_sys(err, errno, "cannot become user %u", (unsigned)p->uid);
     }
@@ -117,6 +112,30 @@ static bool bind_to_peer(struct launcher *l, const struct peer *p, const int fds
         launch->spec_len = spec.len;
     }
     return true;
+}
+
+/* Where the host has no memory left, steps go before what runs beside them. They inherit their
+ * score from the fork of their supervisor, which so has it too, but less memory than they: to set
+ * it in each command would cost a look-up in /proc, and could not be done by who has changed its
+ * user. */
+static pid_t fork_as_victim(struct launcher *l)
+{
+    if (l->oom_score < 0) {
+        l->oom_score = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+        ssize_t got = l->oom_score < 0
+                          ? -1
+                          : read(l->oom_score, l->own_oom_score, sizeof(l->own_oom_score) - 1);
+        l->own_oom_score[got < 0 ? 0 : got] = '\0';
+    }
+    bool raise = l->oom_score >= 0 && strtol(l->own_oom_score, NULL, 10) < OOM_SCORE;
+    if (raise) {
+        (void)!dprintf(l->oom_score, "%d", OOM_SCORE);
+    }
+    pid_t pid = _Fork(); /* no handlers to run: this process has one thread and no libraries */
+    if (raise && pid != 0) {
+        (void)!write(l->oom_score, l->own_oom_score, strlen(l->own_oom_score));
+    }
+    return pid;
 }
 
 /* What is the launcher's is closed; the signals stay blocked, and the signalfd shows those of who
@@ -174,7 +193,7 @@ void launch(struct launcher *l, struct peer *p, const struct step_msg *msg,
     to.cg = l->host.cg;
     to.sandbox = l->host.sandbox;
     to.facts = &l->host.facts;
-    pid_t pid = _Fork(); /* no handlers to run: this process has one thread and no libraries */
+    pid_t pid = fork_as_victim(l);
     if (pid == 0) {
         become_supervisor(l, p, msg->token, &to, fds);
     }

@@ -5,12 +5,12 @@
 cat >plain.yaml <<'Y'
 name: plain
 steps:
-  a: {run: 'grep -E "^(NoNewPrivs|Seccomp):" /proc/self/status; umask; ulimit -n'}
+  a: {run: 'grep -E "^(NoNewPrivs|Seccomp):" /proc/self/status; umask; ulimit -n; echo "oom $(cat /proc/self/oom_score_adj)"'}
   b: {run: 'grep -E "^(NoNewPrivs|Seccomp):" /proc/self/status', sandbox: {privileged: true}}
   c: {run: 'umask; ulimit -c; ulimit -n', sandbox: {umask: "0027", core: 0, open_files: 77}}
 Y
 run 0 orchctl run plain.yaml
-run 0 orchctl logs last a; has "NoNewPrivs:	1"
+run 0 orchctl logs last a; has "NoNewPrivs:	1"; has "oom 500"
 when seccomp && has "Seccomp:	2"
 run 0 orchctl logs last b; has "NoNewPrivs:	0"; has "Seccomp:	0"
 run 0 orchctl logs last c; is "$out" "0027

@@ -4,6 +4,9 @@
 need cpu memory pids
 unshare -m true 2>/dev/null || skip "no mount namespaces here"
 
+# What AddressSanitizer says of stacks that it did not make is no finding.
+plainly() { grep -vE 'ASan is ignoring requested|False positive error reports may|sanitizers/issues/189'; }
+
 cat >one.sh <<'S'
 # one.sh WITHOUT...: runs in a host where only that is missing
 probe() { orch-step probe | grep -E "^$1	" | cut -f2; }
@@ -39,18 +42,18 @@ if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
         # shellcheck disable=SC2086
         echo "$want" >/sys/fs/cgroup/missing/cgroup.subtree_control
         got=$(sh -c "echo \$\$ > /sys/fs/cgroup/missing/inner/cgroup.procs && exec unshare -C -m sh -c '
-            umount /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup && sh one.sh $missing'" 2>&1)
+            umount /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup && sh one.sh $missing'" 2>&1 | plainly)
         is "$got" ""
         find /sys/fs/cgroup/missing -depth -type d -exec rmdir {} + 2>/dev/null
     done
     : "$before"
 else
     for missing in cpu memory pids; do
-        got=$(unshare -m sh -c "mount --make-rprivate / && umount -l \$(findmnt -rno TARGET,FS-OPTIONS -t cgroup | awk '\$2 ~ /(^|,)$missing(,|\$)/ { print \$1 }') && sh one.sh $missing" 2>&1)
+        got=$(unshare -m sh -c "mount --make-rprivate / && umount -l \$(findmnt -rno TARGET,FS-OPTIONS -t cgroup | awk '\$2 ~ /(^|,)$missing(,|\$)/ { print \$1 }') && sh one.sh $missing" 2>&1 | plainly)
         is "$got" ""
     done
     # All of them read-only, as in a container: nothing holds, and nothing crashes.
-    got=$(unshare -m sh -c "mount --make-rprivate / && for m in \$(findmnt -rno TARGET -t cgroup,cgroup2); do mount -o remount,bind,ro \$m; done; orch-step probe | grep -E '^(cpu|memory|pids)	' | cut -f2 | sort -u" 2>&1)
+    got=$(unshare -m sh -c "mount --make-rprivate / && for m in \$(findmnt -rno TARGET -t cgroup,cgroup2); do mount -o remount,bind,ro \$m; done; orch-step probe | grep -E '^(cpu|memory|pids)	' | cut -f2 | sort -u" 2>&1 | plainly)
     is "$got" no
 fi
 run 0 orch-step probe

@@ -2,14 +2,14 @@
 . "$(dirname "$0")/lib.sh"
 need pids memory
 count=500
-[ -z "${ORCH_GUEST:-}" ] || count=40 # a guest starts 30 in a second
+[ -z "${ORCH_GUEST:-}" ] || count=12 # a guest starts 30 processes in a second
 
 {
     echo "name: many"
     echo "defaults: {resources: {memory: 64MiB, pids: 16}}"
     echo "steps:"
     for i in $(seq $count); do
-        echo "  s$i: {run: 'cat /proc/self/cgroup > c$i; echo > at$i; while [ ! -e go ]; do sleep 0.3; done', resources: {reserve: {cpu: 1m, memory: 1MiB}}}"
+        echo "  s$i: {run: 'cat /proc/self/cgroup > c$i; echo > at$i; while [ ! -e go ]; do sleep 1; done', resources: {reserve: {cpu: 1m, memory: 1MiB}}}"
     done
 } >many.yaml
 orchctl run many.yaml -j 2 -q >many.txt 2>&1 &

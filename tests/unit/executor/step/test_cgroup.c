@@ -332,58 +332,6 @@ static void a_burner_is_held(void **state)
     cg_close(cg);
 }
 
-/* On v2 the launcher, and so this test, may be in the folder of its places: then what is to run
- * beside that goes into one of its own. */
-static char *enter_beside(const char *place)
-{
-    AUTO_FREE char *base = mem_printf("%s/../..", place);
-    char *beside = mem_printf("%s/beside-%d", base, (int)getpid());
-    AUTO_FREE char *procs = mem_printf("%s/cgroup.procs", beside);
-    int fd = mkdir(beside, 0755) == 0 ? open(procs, O_WRONLY | O_CLOEXEC) : -1;
-    if (fd < 0 || write(fd, "0", 1) != 1) {
-        _exit(1);
-    }
-    close(fd);
-    return beside;
-}
-
-/* Beside what runs outside, a step is the lesser one. Both on one cpu. */
-static void what_runs_beside_comes_first(void **state)
-{
-    (void)state;
-    struct cg *cg = cg_open();
-    NEEDS(cg, "cpu");
-    struct step_limits limits = {.cpu_milli = 64000};
-    cpu_set_t before, one;
-    assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
-    CPU_ZERO(&one);
-    for (size_t i = 0; CPU_COUNT(&one) == 0; i++) {
-        if (CPU_ISSET(i, &before)) {
-            CPU_SET(i, &one);
-        }
-    }
-    struct cg_place *place = make(cg, &limits, NULL);
-    AUTO_FREE char *path = mem_strdup(cg_path(place));
-    assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
-    pid_t outside = fork();
-    if (outside == 0) {
-        if (strcmp(cg_mode(cg), "v2") == 0) {
-            (void)enter_beside(path);
-        }
-        burn();
-    }
-    pid_t inside = run_in(place, burn);
-    (void)poll(NULL, 0, 1500);
-    assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
-    int64_t step = stop(inside), other = stop(outside);
-    print_message("cpu time: step %d us, beside it %d us\n", (int)step, (int)other);
-    assert_true(other > 2 * step);
-    AUTO_FREE char *beside = mem_printf("%s/../../beside-%d", path, (int)outside);
-    (void)rmdir(beside);
-    give(cg, place, true);
-    cg_close(cg);
-}
-
 static void one_core(void)
 {
     cpu_set_t set;
@@ -767,7 +715,6 @@ int main(void)
         cmocka_unit_test(a_fork_bomb_is_held_and_emptied),
         cmocka_unit_test(detached_daemons_are_killed),
         cmocka_unit_test(a_burner_is_held),
-        cmocka_unit_test(what_runs_beside_comes_first),
         cmocka_unit_test(cores_hold),
         cmocka_unit_test(reading_is_slowed),
         cmocka_unit_test(a_record_may_name_anything),

@@ -15,7 +15,7 @@ EXAMPLE_PACKAGES=(python3 python3-pandas python3-sklearn)
 TEST_PACKAGES=(libcmocka-dev clang clang-tidy clang-format libclang-rt-14-dev shellcheck sqlite3 jq strace procps
     util-linux git python3-jsonschema)
 # shellcheck disable=SC2034
-GUEST_PACKAGES=(user-mode-linux debootstrap debian-archive-keyring e2fsprogs util-linux perl-base)
+GUEST_PACKAGES=(user-mode-linux debootstrap debian-archive-keyring e2fsprogs util-linux perl-base dpkg-dev)
 # shellcheck disable=SC2034
 BENCH_PACKAGES=(make ninja-build python3)
 
